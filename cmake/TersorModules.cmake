@@ -1,0 +1,73 @@
+# One library per folder of src/tersor, made from modules.txt: what a folder may include is what it links.
+
+# Flags that every target of the project has: warnings are errors, and sanitizers where asked.
+add_library(tersor_flags INTERFACE)
+target_compile_options(tersor_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough -Werror
+  # Results must not depend on whether the compiler fuses a multiply and an add.
+  -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 reports std::string::insert and operator+ as overlapping copies (GCC bug 105651).
+  target_compile_options(tersor_flags INTERFACE -Wno-restrict)
+endif()
+if(TERSOR_SANITIZE)
+  target_compile_options(tersor_flags INTERFACE
+    -fsanitize=${TERSOR_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(tersor_flags INTERFACE -fsanitize=${TERSOR_SANITIZE})
+endif()
+
+set(TERSOR_LIB_fmt fmt::fmt)
+set(TERSOR_LIB_hwy hwy::hwy)
+set(TERSOR_LIB_nlohmann nlohmann_json::nlohmann_json)
+set(TERSOR_LIB_yaml-cpp yaml-cpp)
+set(TERSOR_LIB_CLI CLI11::CLI11)
+set(TERSOR_LIB_pcre2 PkgConfig::pcre2)
+set(TERSOR_LIB_xxhash PkgConfig::xxhash)
+
+# Reads modules.txt into TERSOR_MODULES and, per module, TERSOR_DEPS_<m> and TERSOR_THIRD_<m>.
+macro(tersor_read_modules file)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(STRINGS ${file} _lines REGEX "^[a-z]")
+  set(TERSOR_MODULES "")
+  foreach(_line ${_lines})
+    string(REGEX MATCH "^([a-z]+):([^|]*)\\|(.*)$" _ "${_line}")
+    set(_name ${CMAKE_MATCH_1})
+    separate_arguments(TERSOR_DEPS_${_name} UNIX_COMMAND "${CMAKE_MATCH_2}")
+    separate_arguments(TERSOR_THIRD_${_name} UNIX_COMMAND "${CMAKE_MATCH_3}")
+    list(APPEND TERSOR_MODULES ${_name})
+  endforeach()
+endmacro()
+
+# The library tersor_<name> of the folder <name>, and its test program <name>_test.
+function(tersor_module name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${name}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "(_test|_main)\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  if(NOT sources)
+    return()
+  endif()
+  add_library(tersor_${name} STATIC ${sources})
+  add_library(tersor::tersor_${name} ALIAS tersor_${name})
+  target_include_directories(tersor_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_compile_features(tersor_${name} PUBLIC cxx_std_20)
+  target_link_libraries(tersor_${name} PRIVATE $<BUILD_INTERFACE:tersor_flags> Threads::Threads)
+  foreach(dep ${TERSOR_DEPS_${name}})
+    if(TARGET tersor_${dep})
+      target_link_libraries(tersor_${name} PUBLIC tersor_${dep})
+    endif()
+  endforeach()
+  foreach(third ${TERSOR_THIRD_${name}})
+    target_link_libraries(tersor_${name} PUBLIC ${TERSOR_LIB_${third}})
+  endforeach()
+  if(TERSOR_TESTS AND tests)
+    find_package(GTest REQUIRED)
+    add_executable(${name}_test ${tests})
+    target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+    target_compile_definitions(${name}_test PRIVATE TERSOR_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${name}_test PRIVATE tersor_${name} tersor_flags GTest::gmock GTest::gtest_main)
+    add_test(NAME unit.${name} COMMAND ${name}_test)
+    set_tests_properties(unit.${name} PROPERTIES LABELS unit)
+  endif()
+endfunction()

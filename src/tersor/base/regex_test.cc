@@ -1,0 +1,41 @@
+#include "tersor/base/regex.h"
+
+#include <gtest/gtest.h>
+
+#include "tersor/base/error.h"
+
+namespace tersor {
+namespace {
+
+TEST(Regex, MatchPrefixIsPythonsReMatch) {
+  EXPECT_TRUE(Regex(".*mlp.gate$").match_prefix("model.layers.0.mlp.gate"));
+  EXPECT_FALSE(Regex(".*mlp.gate$").match_prefix("model.layers.0.mlp.gate_proj"));
+  EXPECT_TRUE(Regex(".*gate").match_prefix("mlp.gate_proj"));  // not anchored at the end
+  EXPECT_FALSE(Regex("gate").match_prefix("mlp.gate"));        // anchored at the start
+}
+
+TEST(Regex, SearchGivesByteRange) {
+  const auto range = Regex("b+").search("aabbbc");
+  ASSERT_TRUE(range);
+  EXPECT_EQ(range->first, 2u);
+  EXPECT_EQ(range->second, 5u);
+  EXPECT_FALSE(Regex("b+").search("aabbbc", 5));
+  EXPECT_TRUE(Regex("\\p{L}+", Regex::Mode::kUnicode).search("1 \xC3\xA9t\xC3\xA9"));
+}
+
+TEST(Regex, BrokenPatternNamesThePlace) {
+  try {
+    Regex("a(b");
+    FAIL() << "compiled";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kUsage);
+    EXPECT_NE(std::string(e.what()).find("a(b"), std::string::npos);
+  }
+}
+
+TEST(Regex, RunawayPatternIsStopped) {
+  EXPECT_THROW(Regex("(a+)+$").match_prefix(std::string(64, 'a') + "b"), Error);
+}
+
+}  // namespace
+}  // namespace tersor

@@ -1,0 +1,27 @@
+// Small text helpers for messages: sizes, durations, and the nearest valid names to a misspelt one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tersor {
+
+// "1.2 GB": decimal units, as disks and the Hub count them.
+std::string format_bytes(uint64_t bytes);
+// "1h 02m", "3m 20s", "4.1s", "12ms".
+std::string format_seconds(double seconds);
+// "1,234,567".
+std::string format_count(uint64_t n);
+
+// The candidates nearest to `name` by edit distance (case ignored), nearest first, at most `limit`; those
+// that differ in more than half of their letters are left out.
+std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> candidates,
+                                       size_t limit = 3);
+
+// "`a`, `b` or `c`"; empty for none.
+std::string quoted_list(std::span<const std::string> names, std::string_view last_word = "or");
+
+}  // namespace tersor

@@ -1,0 +1,38 @@
+#include "tersor/base/text.h"
+
+#include <gtest/gtest.h>
+
+namespace tersor {
+namespace {
+
+TEST(Text, FormatsBytes) {
+  EXPECT_EQ(format_bytes(0), "0 B");
+  EXPECT_EQ(format_bytes(999), "999 B");
+  EXPECT_EQ(format_bytes(1234), "1.23 kB");
+  EXPECT_EQ(format_bytes(57'000'000'000), "57.0 GB");
+}
+
+TEST(Text, FormatsSecondsAndCounts) {
+  EXPECT_EQ(format_seconds(0.0123), "12ms");
+  EXPECT_EQ(format_seconds(4.14), "4.1s");
+  EXPECT_EQ(format_seconds(200), "3m 20s");
+  EXPECT_EQ(format_seconds(3720), "1h 02m");
+  EXPECT_EQ(format_count(7), "7");
+  EXPECT_EQ(format_count(1234567), "1,234,567");
+}
+
+TEST(Text, NearestNamesRankByDistance) {
+  const std::vector<std::string> names = {"W4A16", "W8A16", "FP8_BLOCK", "FP8_DYNAMIC"};
+  EXPECT_EQ(nearest_names("w4a61", names, 1), std::vector<std::string>{"W4A16"});
+  EXPECT_EQ(nearest_names("FP8_BLOK", names, 1), std::vector<std::string>{"FP8_BLOCK"});
+  EXPECT_TRUE(nearest_names("zzzzzzzzzz", names).empty());
+}
+
+TEST(Text, QuotedList) {
+  const std::vector<std::string> names = {"a", "b", "c"};
+  EXPECT_EQ(quoted_list(names), "`a`, `b` or `c`");
+  EXPECT_EQ(quoted_list(std::span(names).first(1)), "`a`");
+}
+
+}  // namespace
+}  // namespace tersor

@@ -1,0 +1,58 @@
+// Files through descriptors: whole reads, positional reads and writes, errors that name the path.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace tersor {
+
+// An open descriptor, closed with the object.
+class File {
+ public:
+  enum class Open {
+    kRead,
+    kReadWrite,        // must exist
+    kCreateReadWrite,  // created when absent, kept as it is when present
+  };
+
+  File() = default;
+  // Throws Error(kInput) when a file to read is missing or unreadable, Error(kRuntime) when one cannot be
+  // written.
+  File(const std::filesystem::path& path, Open how);
+  ~File();
+  File(File&& other) noexcept;
+  File& operator=(File&& other) noexcept;
+
+  uint64_t size() const;
+  // Exactly out.size() bytes from `offset`; throws Error(kInput) when the file ends before.
+  void read_at(uint64_t offset, std::span<std::byte> out) const;
+  // All bytes; throws Error(kRuntime) with the path and the reason (disk full, read-only, …).
+  void write_at(uint64_t offset, std::span<const std::byte> data) const;
+  void resize(uint64_t size) const;
+  // Claims the disk space of [0, size), so that a full disk is found now; also sets the size. File systems
+  // that cannot claim only get the size.
+  void allocate(uint64_t size) const;
+  // Data on the disk, not only in the page cache.
+  void sync() const;
+  // Tells the kernel that [offset, offset + length) will not be read again.
+  void drop_cache(uint64_t offset, uint64_t length) const;
+
+  int fd() const { return fd_; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  int fd_ = -1;
+  std::filesystem::path path_;
+};
+
+// The whole file; refuses one above `max_bytes`.
+std::string read_file(const std::filesystem::path& path, uint64_t max_bytes);
+
+// Writes `contents` under a temporary name beside `path`, syncs, renames: the final name never shows half a
+// file.
+void write_file_atomically(const std::filesystem::path& path, std::string_view contents);
+
+}  // namespace tersor

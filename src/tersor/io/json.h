@@ -1,0 +1,27 @@
+// JSON, through nlohmann: the one header of the project that names that library.
+//
+// `Json` keeps keys sorted, as the files we write have them; `parse_json` refuses what a config file must not
+// hold.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace tersor {
+
+using Json = nlohmann::json;
+
+// Parses `text`. `origin` names it in errors (a path). Throws Error(kInput) with line and column when it is
+// not JSON, nests deeper than 256 levels, or repeats a key in one object.
+Json parse_json(std::string_view text, const std::string& origin);
+
+// Reads and parses a file; a file above 1 GiB is refused.
+Json read_json_file(const std::filesystem::path& path);
+
+// As the Hub's writers lay it out: 2-space indent, sorted keys, non-ASCII escaped, no newline at the end.
+std::string dump_json(const Json& value);
+
+}  // namespace tersor
