@@ -21,7 +21,7 @@ int nearest_code(double x, const std::vector<double>& magnitudes) {
 }
 
 std::vector<float> interesting_floats() {
-  std::vector<float> out = {0.0f, 1e-45f, 1e-40f, 448.0f, 464.0f, 465.0f, 1e30f};
+  std::vector<float> out = {0.0f, 1e-45f, 1e-40f, 448.0f, 464.0f, 465.0f, 1e6f};
   std::mt19937 rng(1);
   for (int i = 0; i < 20000; ++i) {
     out.push_back(

@@ -1,7 +1,9 @@
 #include "tersor/parallel/thread_pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -31,6 +33,7 @@ TEST(ThreadPool, RethrowsAndStaysUsable) {
                                  [&](size_t i, size_t) {
                                    ++started;
                                    if (i == 10) throw std::runtime_error("ten");
+                                   std::this_thread::sleep_for(std::chrono::microseconds(100));
                                  }),
                std::runtime_error);
   EXPECT_LT(started, 1000);
