@@ -2,55 +2,47 @@
 // matching").
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "tersor/base/regex.h"
+#include "tersor/quantization/module_class.h"
 
 namespace tersor {
-
-// What a weight belongs to, as far as names and shapes in a checkpoint tell. A class target matches by
-// to_string().
-enum class ModuleClass {
-  kLinear,
-  kEmbedding,
-  kNorm,
-  kRouter,  // an MoE gate: never matched by the class target "Linear"
-  kConv,
-  kOther,
-};
-std::string_view to_string(ModuleClass c);  // "Linear", "Embedding", …
 
 struct ModuleName {
   std::string name;  // "model.layers.0.self_attn.q_proj"
   ModuleClass module_class = ModuleClass::kLinear;
 };
 
-// A list of targets or ignores, compiled once.
+// A list of targets or ignores, compiled once. Immutable after construction; safe to use from several threads
+// at once.
 class NameMatcher {
  public:
   // Throws Error(kUsage) for a `re:` pattern that does not compile.
   explicit NameMatcher(std::span<const std::string> patterns);
 
   struct Hit {
-    size_t pattern;   // index into the patterns
+    size_t pattern;   // index into the patterns; of a repeated pattern the first
     int specificity;  // 0 exact name, 1 regex, 2 class name
   };
   // The most specific pattern that matches; among regexes the first in string order, as compressed-tensors
-  // sorts.
+  // sorts. A regex matches as Python's re.match: from the start of the dotted name, not to its end.
   std::optional<Hit> match(const ModuleName& module) const;
 
   const std::vector<std::string>& patterns() const { return patterns_; }
 
  private:
-  struct Compiled {
+  struct Pattern {
     size_t index;
-    std::optional<Regex> regex;
+    Regex regex;
   };
   std::vector<std::string> patterns_;
-  std::vector<Compiled> order_;  // as matched: exact names, then regexes, both in string order
+  std::map<std::string, size_t, std::less<>> names_;  // exact and class names → index
+  std::vector<Pattern> regexes_;                      // in string order
 };
 
 }  // namespace tersor

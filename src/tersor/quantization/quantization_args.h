@@ -44,7 +44,8 @@ struct CodeRange {
 };
 CodeRange code_range(const QuantizationArgs& args);
 
-// True for MXFP4 and MXFP8: float, group size 32, scales stored as E8M0 bytes.
+// True for MXFP4 and MXFP8: float, group size 32, scales stored as E8M0 bytes. A float4 of group size 32 that
+// names no scale_dtype is MXFP4 too: nothing else is stored that way.
 bool is_mx(const QuantizationArgs& args);
 
 std::string_view to_string(QuantizationType type);  // "int", "float"
@@ -52,8 +53,8 @@ std::string_view to_string(Strategy strategy);      // "tensor_group", …
 std::optional<QuantizationType> quantization_type_from(std::string_view name);
 std::optional<Strategy> strategy_from(std::string_view name);
 
-// Throws Error(kUsage) when the fields contradict each other (section 1.4 of docs/formats.md); `where` names
-// the place, e.g. "group_0.weights".
+// Throws Error(kUsage) when the fields contradict each other (docs/formats.md, "QuantizationArgs"); `where`
+// names the place, e.g. "group_0.weights".
 void validate(const QuantizationArgs& args, const std::string& where);
 
 }  // namespace tersor

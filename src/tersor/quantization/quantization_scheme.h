@@ -32,6 +32,10 @@ Format loadable_format(const QuantizationScheme& scheme);
 // The format the scheme is written in: its own, else the loadable one.
 Format format_of(const QuantizationScheme& scheme);
 
+// Throws Error(kUsage) when a part is not valid, when weights or activations have a strategy that only the
+// other can have, or when the format asked for cannot hold the weights. `where` as for validate(args).
+void validate(const QuantizationScheme& scheme, const std::string& where);
+
 // Preset schemes by name, upper or lower case ("W4A16", "FP8_BLOCK", …), targets empty.
 std::optional<QuantizationScheme> preset_scheme(std::string_view name);
 std::vector<std::string> preset_scheme_names();
