@@ -15,7 +15,7 @@
 namespace tersor {
 
 // Smallest and largest element of one group, zero included (min <= 0 <= max). A group with a NaN or an
-// infinity has max = +infinity.
+// infinity is {0, +infinity}.
 struct MinMax {
   float min = 0;
   float max = 0;
@@ -38,7 +38,11 @@ struct MseGrid {
   double maxshrink = 0.20;
   int grid = 100;
   double norm = 2.4;
-  int patience = 5;
+  int patience = 5;  // 0: never stop early
+
+  int num_steps() const { return static_cast<int>(maxshrink * grid); }
+  // The i-th fraction of the range.
+  float fraction(int i) const { return static_cast<float>(1.0 - static_cast<double>(i) / grid); }
 };
 
 // How a scale is stored, hence rounded before it divides.
@@ -58,6 +62,12 @@ struct QuantizeKernels {
   // is null or [cols]: each column's error is multiplied by it.
   void (*mse_groups)(const WeightView& w, size_t group_size, const CodeSpec& spec, bool symmetric,
                      ScaleStorage storage, const MseGrid& grid, const float* importance, MinMax* out);
+
+  // The same search for one range over a tensor that comes in row blocks: errors[i] += Σ |Q_i(x) - x|^norm
+  // over the block, i = 0 … maxshrink·grid - 1 (num_steps), row after row, so that blocks in order give the
+  // same sums as the whole. `range` covers the block and is finite.
+  void (*mse_grid_errors)(const WeightView& w, const MinMax& range, const CodeSpec& spec, bool symmetric,
+                          ScaleStorage storage, const MseGrid& grid, double* errors);
 
   // codes[r * cols + c] = code of w[r, c] / scale[r * G + g] + zero_point. kInt: int8 values; kFloat8 and
   // kFloat4: the code in the low bits. `zero_points` null: symmetric. For kFloat8/kFloat4 an x of -0.0 gives

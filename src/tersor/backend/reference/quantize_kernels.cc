@@ -1,0 +1,246 @@
+// The quantization kernels as plain loops: what every other implementation must equal bit for bit.
+#include "tersor/backend/quantize_kernels.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "tersor/backend/mse_power.h"
+#include "tersor/backend/range_to_scale.h"
+#include "tersor/base/float_types.h"
+
+namespace tersor {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+template <typename T>
+MinMax range_of(std::span<const T> group) {
+  MinMax range;
+  for (T element : group) {
+    const float x = to_float(element);
+    if (!std::isfinite(x)) return {0, kInfinity};
+    if (x < range.min) range.min = x;
+    if (x > range.max) range.max = x;
+  }
+  return range;
+}
+
+void minmax_groups(const WeightView& w, size_t group_size, MinMax* out) {
+  visit_weight(w, [&](auto matrix) {
+    for (size_t r = 0; r < w.rows; ++r) {
+      for (size_t c = 0; c < w.cols; c += group_size) *out++ = range_of(matrix.row(r).subspan(c, group_size));
+    }
+  });
+}
+
+// The code of y = x / scale + zero_point. The sign of an fp code is that of x, and -0.0 has none.
+int8_t encode(float x, float y, const CodeSpec& spec) {
+  if (spec.kind == CodeKind::kInt) {
+    if (std::isnan(y)) return 0;
+    return static_cast<int8_t>(std::nearbyint(std::clamp(y, code_min(spec), code_max(spec))));
+  }
+  const bool is_float8 = spec.kind == CodeKind::kFloat8;
+  if (std::isnan(y)) return is_float8 ? 0x7F : 7;
+  const float magnitude = std::fabs(y);
+  if (is_float8) return static_cast<int8_t>(float8_e4m3_from(magnitude).bits | (x < 0 ? 0x80 : 0));
+  return static_cast<int8_t>(float4_e2m1_from(magnitude) | (x < 0 ? 8 : 0));
+}
+
+float decode(int8_t code, const CodeSpec& spec, int zero_point) {
+  if (spec.kind == CodeKind::kFloat8) return to_float(Float8E4M3{static_cast<uint8_t>(code)});
+  if (spec.kind == CodeKind::kFloat4) return float4_e2m1_to_float(static_cast<uint8_t>(code));
+  return static_cast<float>(code - zero_point);
+}
+
+void quantize_groups(const WeightView& w, size_t group_size, const CodeSpec& spec, const float* scales,
+                     const int8_t* zero_points, int8_t* codes) {
+  const size_t groups = w.cols / group_size;
+  visit_weight(w, [&](auto matrix) {
+    for (size_t r = 0; r < w.rows; ++r) {
+      for (size_t c = 0; c < w.cols; ++c) {
+        const size_t g = r * groups + c / group_size;
+        const float x = to_float(matrix.row(r)[c]);
+        const float zero_point = zero_points != nullptr ? zero_points[g] : 0;
+        codes[r * w.cols + c] = encode(x, x / scales[g] + zero_point, spec);
+      }
+    }
+  });
+}
+
+void dequantize_groups(const int8_t* codes, size_t rows, size_t cols, size_t group_size, const CodeSpec& spec,
+                       const float* scales, const int8_t* zero_points, float* values) {
+  const size_t groups = cols / group_size;
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < cols; ++c) {
+      const size_t g = r * groups + c / group_size, i = r * cols + c;
+      values[i] = decode(codes[i], spec, zero_points != nullptr ? zero_points[g] : 0) * scales[g];
+    }
+  }
+}
+
+// The sum of 16 lanes in double: lane i + lane i+8, then i + i+4, i + i+2, i + i+1.
+template <typename T>
+double sum_lanes(const std::array<T, 16>& lanes) {
+  std::array<double, 16> sums;
+  std::copy(lanes.begin(), lanes.end(), sums.begin());
+  for (size_t width = 8; width > 0; width /= 2) {
+    for (size_t i = 0; i < width; ++i) sums[i] += sums[i + width];
+  }
+  return sums[0];
+}
+
+// |round(y) - y| of x in quantization steps, y = x / scale + zero_point.
+float distance_in_steps(float x, const ScaleAndZeroPoint& q, const CodeSpec& spec) {
+  const float y = x / q.scale + static_cast<float>(q.zero_point);
+  if (spec.kind == CodeKind::kInt) {
+    return std::fabs(std::nearbyint(std::clamp(y, code_min(spec), code_max(spec))) - y);
+  }
+  const float magnitude = std::fabs(y);
+  return std::fabs(decode(encode(magnitude, magnitude, spec), spec, 0) - magnitude);
+}
+
+// Σ importance · distance^norm of a group in quantization steps. Column c adds to lane c mod 16, in f32 for
+// kMseChunk columns, whose lanes are then summed in double.
+template <typename T>
+double error_in_steps(std::span<const T> group, const ScaleAndZeroPoint& q, const CodeSpec& spec,
+                      const MsePower& mse_power, const float* importance) {
+  double error = 0;
+  for (size_t begin = 0; begin < group.size(); begin += kMseChunk) {
+    std::array<float, 16> lanes{};
+    const size_t end = std::min(begin + kMseChunk, group.size());
+    for (size_t c = begin; c < end; ++c) {
+      float e = mse_power(distance_in_steps(to_float(group[c]), q, spec));
+      if (importance != nullptr) e *= importance[c];
+      lanes[c % 16] += e;
+    }
+    error += sum_lanes(lanes);
+  }
+  return error;
+}
+
+MinMax shrunken(const MinMax& range, float fraction, ScaleStorage storage) {
+  return {round_to_storage(range.min * fraction, storage), round_to_storage(range.max * fraction, storage)};
+}
+
+// The best of the shrunken ranges of one group. Errors are compared in units of the first candidate's scale.
+template <typename T>
+MinMax best_range(std::span<const T> group, const CodeSpec& spec, bool symmetric, ScaleStorage storage,
+                  const MseGrid& grid, const MsePower& mse_power, const float* importance) {
+  const MinMax range = range_of(group);
+  if (range.max == kInfinity || (range.min == 0 && range.max == 0)) return range;
+  MinMax best = range;
+  double best_error = std::numeric_limits<double>::infinity();
+  const float unit = range_to_scale(range, spec, symmetric, storage).scale;
+  int stale = 0;
+  for (int i = 0; i < grid.num_steps(); ++i) {
+    const MinMax candidate = shrunken(range, grid.fraction(i), storage);
+    const ScaleAndZeroPoint q = range_to_scale(candidate, spec, symmetric, storage);
+    const double error =
+        error_in_steps(group, q, spec, mse_power, importance) * double{mse_power(q.scale / unit)};
+    if (error < best_error) {
+      best_error = error;
+      best = candidate;
+      stale = 0;
+    } else if (++stale == grid.patience) {
+      break;
+    }
+  }
+  return best;
+}
+
+void mse_groups(const WeightView& w, size_t group_size, const CodeSpec& spec, bool symmetric,
+                ScaleStorage storage, const MseGrid& grid, const float* importance, MinMax* out) {
+  const MsePower mse_power(grid.norm);
+  visit_weight(w, [&](auto matrix) {
+    for (size_t r = 0; r < w.rows; ++r) {
+      for (size_t c = 0; c < w.cols; c += group_size) {
+        *out++ = best_range(matrix.row(r).subspan(c, group_size), spec, symmetric, storage, grid, mse_power,
+                            importance != nullptr ? importance + c : nullptr);
+      }
+    }
+  });
+}
+
+void mse_grid_errors(const WeightView& w, const MinMax& range, const CodeSpec& spec, bool symmetric,
+                     ScaleStorage storage, const MseGrid& grid, double* errors) {
+  const MsePower mse_power(grid.norm);
+  visit_weight(w, [&](auto matrix) {
+    for (int i = 0; i < grid.num_steps(); ++i) {
+      const MinMax candidate = shrunken(range, grid.fraction(i), storage);
+      const ScaleAndZeroPoint q = range_to_scale(candidate, spec, symmetric, storage);
+      const double step = power(q.scale, grid.norm);
+      for (size_t r = 0; r < w.rows; ++r) {
+        errors[i] += step * error_in_steps(matrix.row(r), q, spec, mse_power, nullptr);
+      }
+    }
+  });
+}
+
+void pack_row(const int8_t* codes, size_t count, int bits, uint32_t* words) {
+  std::fill_n(words, (count * static_cast<size_t>(bits) + 31) / 32, 0u);
+  const uint32_t mask = (1u << bits) - 1;
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t u = static_cast<uint32_t>(codes[i] + (1 << (bits - 1))) & mask;
+    const size_t position = i * static_cast<size_t>(bits), shift = position % 32;
+    words[position / 32] |= u << shift;
+    if (shift + static_cast<size_t>(bits) > 32) words[position / 32 + 1] |= u >> (32 - shift);
+  }
+}
+
+void unpack_row(const uint32_t* words, size_t count, int bits, int8_t* codes) {
+  const uint32_t mask = (1u << bits) - 1;
+  for (size_t i = 0; i < count; ++i) {
+    const size_t position = i * static_cast<size_t>(bits), shift = position % 32;
+    uint32_t u = words[position / 32] >> shift;
+    if (shift + static_cast<size_t>(bits) > 32) u |= words[position / 32 + 1] << (32 - shift);
+    codes[i] = static_cast<int8_t>(static_cast<int>(u & mask) - (1 << (bits - 1)));
+  }
+}
+
+void pack_nibbles(const int8_t* codes, size_t count, uint8_t* bytes) {
+  for (size_t i = 0; i + 1 < count; i += 2) {
+    bytes[i / 2] = static_cast<uint8_t>((codes[i] & 15) | (codes[i + 1] & 15) << 4);
+  }
+}
+
+void unpack_nibbles(const uint8_t* bytes, size_t count, int8_t* codes) {
+  for (size_t i = 0; i < count; ++i) codes[i] = static_cast<int8_t>(bytes[i / 2] >> (i % 2 * 4) & 15);
+}
+
+void squared_error(const WeightView& w, const float* values, double* error, double* norm) {
+  visit_weight(w, [&](auto matrix) {
+    for (size_t r = 0; r < w.rows; ++r) {
+      std::array<double, 16> error_lanes{}, norm_lanes{};
+      for (size_t c = 0; c < w.cols; ++c) {
+        const double x = to_float(matrix.row(r)[c]), d = x - double{values[r * w.cols + c]};
+        error_lanes[c % 16] += d * d;
+        norm_lanes[c % 16] += x * x;
+      }
+      *error += sum_lanes(error_lanes);
+      *norm += sum_lanes(norm_lanes);
+    }
+  });
+}
+
+}  // namespace
+
+const QuantizeKernels& reference_quantize_kernels() {
+  static constexpr QuantizeKernels kKernels = {
+      .name = "reference",
+      .minmax_groups = minmax_groups,
+      .mse_groups = mse_groups,
+      .mse_grid_errors = mse_grid_errors,
+      .quantize_groups = quantize_groups,
+      .dequantize_groups = dequantize_groups,
+      .pack_row = pack_row,
+      .unpack_row = unpack_row,
+      .pack_nibbles = pack_nibbles,
+      .unpack_nibbles = unpack_nibbles,
+      .squared_error = squared_error,
+  };
+  return kKernels;
+}
+
+}  // namespace tersor
