@@ -69,6 +69,21 @@ std::vector<std::string> nearest_names(std::string_view name, std::span<const st
   return out;
 }
 
+std::string printable(std::string_view text) {
+  constexpr size_t kLongest = 200;
+  std::string out;
+  for (const char c : text.substr(0, kLongest)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F) {
+      out += fmt::format("\\x{:02X}", byte);
+    } else {
+      out += c;
+    }
+  }
+  if (text.size() > kLongest) out += "...";
+  return out;
+}
+
 std::string quoted_list(std::span<const std::string> names, std::string_view last_word) {
   std::string out;
   for (size_t i = 0; i < names.size(); ++i) {

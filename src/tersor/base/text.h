@@ -21,6 +21,9 @@ std::string format_count(uint64_t n);
 std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> candidates,
                                        size_t limit = 3);
 
+// Text from a file as a message may show it: control bytes as \xNN, at most 200 bytes.
+std::string printable(std::string_view text);
+
 // "`a`, `b` or `c`"; empty for none.
 std::string quoted_list(std::span<const std::string> names, std::string_view last_word = "or");
 

@@ -28,6 +28,12 @@ TEST(Text, NearestNamesRankByDistance) {
   EXPECT_TRUE(nearest_names("zzzzzzzzzz", names).empty());
 }
 
+TEST(Text, PrintableShowsControlBytesAndShortens) {
+  EXPECT_EQ(printable("model.\xC3\xA9"), "model.\xC3\xA9");
+  EXPECT_EQ(printable(std::string_view("a\x1b[2Jb\0", 7)), "a\\x1B[2Jb\\x00");
+  EXPECT_EQ(printable(std::string(300, 'x')), std::string(200, 'x') + "...");
+}
+
 TEST(Text, QuotedList) {
   const std::vector<std::string> names = {"a", "b", "c"};
   EXPECT_EQ(quoted_list(names), "`a`, `b` or `c`");

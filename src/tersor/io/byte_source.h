@@ -28,6 +28,24 @@ class ByteSource {
   virtual const std::string& name() const = 0;
 };
 
-std::unique_ptr<ByteSource> open_file_source(const std::filesystem::path& path);
+// What done_with() does to the pages of a local file in the kernel's cache.
+//
+// Cached pages are no memory of this process and the kernel takes them back at no cost, so dropping them
+// frees nothing that is needed; it only takes a warm cache from the user's next run, or from the server that
+// has the model open. Dropping pays where the cache cannot help anyone: files larger than memory, whose pages
+// would be pushed out before a second pass comes to them, and other programs' pages before that.
+enum class CacheUse {
+  kKeep,
+  kDrop,
+};
+
+// kDrop where files of so many bytes together cannot stay in this machine's (or container's) cache beside
+// what a run writes.
+CacheUse cache_use_for(uint64_t total_bytes);
+
+// Opens a regular file; its descriptor stays open. Throws Error(kInput) when it is missing, unreadable or no
+// regular file.
+std::unique_ptr<ByteSource> open_file_source(const std::filesystem::path& path,
+                                             CacheUse cache = CacheUse::kKeep);
 
 }  // namespace tersor

@@ -1,42 +1,80 @@
 #include "tersor/io/file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tersor/base/error.h"
+#include "tersor/base/text.h"
 
 namespace tersor {
-namespace {
 
-// What a system call's failure means to the user, with the path it concerns.
 Error io_error(ErrorCode code, std::string_view what, const std::filesystem::path& path, int error) {
   std::string help;
-  if (error == ENOSPC || error == EDQUOT)
-    help =
-        "free some space or give another output folder, then run the same command again: it goes on where it "
-        "stopped";
-  if (error == EACCES || error == EPERM || error == EROFS)
-    help = "check the permissions of the folder, or give another one";
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      help =
+          "free some space or give another output folder, then run the same command again: it goes on where "
+          "it stopped";
+      break;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      help = "check the permissions of the folder, or give another one";
+      break;
+    case EFBIG:
+      help = "the limit is the user's (`ulimit -f`) or the file system's: raise it or give another folder";
+      break;
+    case EMFILE:
+    case ENFILE:
+      help = "allow more open files (`ulimit -n 65536`) and run the command again";
+      break;
+    case EIO:
+      help = "the disk or the network behind it failed; the system's log (`dmesg`) says more";
+      break;
+    default:
+      break;
+  }
   return {code, fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(error)), help};
+}
+
+namespace {
+
+// What a path that is no regular file is, for messages.
+std::string_view file_kind(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
 }
 
 }  // namespace
 
 File::File(const std::filesystem::path& path, Open how) : path_(path) {
-  const int flags = how == Open::kRead ? O_RDONLY : how == Open::kReadWrite ? O_RDWR : O_RDWR | O_CREAT;
-  fd_ = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
-  if (fd_ < 0)
-    throw io_error(how == Open::kRead ? ErrorCode::kInput : ErrorCode::kRuntime, "open", path, errno);
+  // O_NONBLOCK: opening a pipe to read would otherwise wait for its writer. Regular files do not notice.
+  const int flags = how == Open::kRead        ? O_RDONLY | O_NONBLOCK
+                    : how == Open::kReadWrite ? O_RDWR
+                                              : O_RDWR | O_CREAT;
+  const ErrorCode code = how == Open::kRead ? ErrorCode::kInput : ErrorCode::kRuntime;
+  do {
+    fd_ = ::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, 0644);
+  } while (fd_ < 0 && errno == EINTR);
+  if (fd_ < 0) {
+    const int error = errno;
+    if (error == EISDIR) throw Error(code, fmt::format("{} is a folder, a file was expected", path.string()));
+    throw io_error(code, "open", path, error);
+  }
   struct stat st{};
-  if (::fstat(fd_, &st) == 0 && S_ISDIR(st.st_mode)) {
+  if (::fstat(fd_, &st) == 0 && (S_ISDIR(st.st_mode) || (how == Open::kRead && !S_ISREG(st.st_mode)))) {
     ::close(std::exchange(fd_, -1));
-    throw input_error(fmt::format("{} is a folder, a file was expected", path.string()));
+    throw Error(code, fmt::format("{} is {}, a file was expected", path.string(), file_kind(st.st_mode)));
   }
 }
 
@@ -84,6 +122,7 @@ void File::write_at(uint64_t offset, std::span<const std::byte> data) const {
         ::pwrite(fd_, data.data() + done, data.size() - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw io_error(ErrorCode::kRuntime, "write", path_, errno);
+    if (n == 0) throw io_error(ErrorCode::kRuntime, "write", path_, ENOSPC);
     done += static_cast<uint64_t>(n);
   }
 }
@@ -95,10 +134,18 @@ void File::resize(uint64_t size) const {
 
 void File::allocate(uint64_t size) const {
   resize(size);
-  if (size > 0 && ::fallocate(fd_, 0, 0, static_cast<off_t>(size)) != 0 && errno != EOPNOTSUPP &&
-      errno != ENOSYS) {
-    throw io_error(ErrorCode::kRuntime, fmt::format("reserve {} bytes for", size), path_, errno);
-  }
+  if (size == 0) return;
+  int rc = 0;
+  do {
+    rc = ::fallocate(fd_, 0, 0, static_cast<off_t>(size));
+  } while (rc != 0 && errno == EINTR);
+  if (rc != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+    throw io_error(ErrorCode::kRuntime, fmt::format("reserve {} for", format_bytes(size)), path_, errno);
+}
+
+void File::start_writeback(uint64_t offset, uint64_t length) const {
+  if (length == 0) return;  // the call would read 0 as "to the end of the file"
+  (void)::sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(length), SYNC_FILE_RANGE_WRITE);
 }
 
 void File::sync() const {
@@ -122,18 +169,43 @@ std::string read_file(const std::filesystem::path& path, uint64_t max_bytes) {
   return text;
 }
 
+void sync_folder(const std::filesystem::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) throw io_error(ErrorCode::kRuntime, "open", folder, errno);
+  const int error = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  // Some network file systems cannot sync a folder and say so with EINVAL.
+  if (error != 0 && error != EINVAL) throw io_error(ErrorCode::kRuntime, "sync", folder, error);
+}
+
+void reserve_descriptors(uint64_t count) {
+  constexpr rlim_t kOthers = 256;  // the program's own: output files, logs, devices, libraries
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  const rlim_t wanted = std::min<rlim_t>(count + kOthers, limit.rlim_max);
+  if (wanted <= limit.rlim_cur) return;
+  limit.rlim_cur = wanted;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);  // where it fails, the open that goes too far reports it
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view contents) {
   std::filesystem::path temporary = path;
   temporary += ".tmp";
-  {
+  try {
     const File file(temporary, File::Open::kCreateReadWrite);
     file.resize(0);
     file.write_at(0, std::as_bytes(std::span(contents)));
     file.sync();
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
   }
-  std::error_code error;
-  std::filesystem::rename(temporary, path, error);
-  if (error) throw io_error(ErrorCode::kRuntime, "rename a finished file to", path, error.value());
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    throw io_error(ErrorCode::kRuntime, "rename a finished file to", path, error);
+  }
+  sync_folder(path.has_parent_path() ? path.parent_path() : std::filesystem::path("."));
 }
 
 }  // namespace tersor

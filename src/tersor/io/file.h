@@ -7,7 +7,13 @@
 #include <string>
 #include <string_view>
 
+#include "tersor/base/error.h"
+
 namespace tersor {
+
+// What a failed system call means to the user: "cannot <what> <path>: <reason>", with what to do about it.
+// `error` is the call's errno.
+Error io_error(ErrorCode code, std::string_view what, const std::filesystem::path& path, int error);
 
 // An open descriptor, closed with the object.
 class File {
@@ -19,8 +25,8 @@ class File {
   };
 
   File() = default;
-  // Throws Error(kInput) when a file to read is missing or unreadable, Error(kRuntime) when one cannot be
-  // written.
+  // Throws Error(kInput) when a file to read is missing, unreadable or no regular file (a pipe is not waited
+  // for), Error(kRuntime) when one cannot be written.
   File(const std::filesystem::path& path, Open how);
   ~File();
   File(File&& other) noexcept;
@@ -35,6 +41,9 @@ class File {
   // Claims the disk space of [0, size), so that a full disk is found now; also sets the size. File systems
   // that cannot claim only get the size.
   void allocate(uint64_t size) const;
+  // Lets the kernel begin to write [offset, offset + length) to the disk and does not wait: what a later
+  // sync() waits for is then short. Advice; nothing is guaranteed about the data.
+  void start_writeback(uint64_t offset, uint64_t length) const;
   // Data on the disk, not only in the page cache.
   void sync() const;
   // Tells the kernel that [offset, offset + length) will not be read again.
@@ -50,6 +59,13 @@ class File {
 
 // The whole file; refuses one above `max_bytes`.
 std::string read_file(const std::filesystem::path& path, uint64_t max_bytes);
+
+// Syncs a folder: files made, renamed or removed in it stay so after a power cut.
+void sync_folder(const std::filesystem::path& folder);
+
+// Lets this process have `count` more descriptors open, as far as the hard limit allows (`ulimit -Hn`): the
+// usual soft limit of 1024 is below what a checkpoint of a thousand shards needs.
+void reserve_descriptors(uint64_t count);
 
 // Writes `contents` under a temporary name beside `path`, syncs, renames: the final name never shows half a
 // file.

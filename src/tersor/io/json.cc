@@ -1,22 +1,23 @@
 #include "tersor/io/json.h"
 
 #include <algorithm>
-#include <set>
-#include <vector>
 
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/text.h"
 #include "tersor/io/file.h"
+#include "tersor/io/json_tree.h"
 
 namespace tersor {
 namespace {
 
-constexpr int kMaxDepth = 256;
+constexpr size_t kMaxDepth = 256;
 constexpr uint64_t kMaxFileBytes = 1ull << 30;
 
-// "line 3, column 14" of a byte offset.
-std::string place(std::string_view text, size_t offset) {
+}  // namespace
+
+std::string json_place(std::string_view text, size_t offset) {
   const std::string_view before = text.substr(0, std::min(offset, text.size()));
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
   const size_t start = before.rfind('\n');
@@ -24,31 +25,51 @@ std::string place(std::string_view text, size_t offset) {
                      before.size() - (start == std::string_view::npos ? 0 : start + 1) + 1);
 }
 
-}  // namespace
+bool JsonTree::key(std::string& name) {
+  const auto [slot, is_new] = open_.back()->get_ref<Json::object_t&>().try_emplace(name);
+  if (!is_new)
+    throw input_error(fmt::format("{}: the key \"{}\" stands twice in one object", origin_, printable(name)));
+  member_ = &slot->second;
+  return true;
+}
+
+bool JsonTree::put(Json value) {
+  *place() = std::move(value);
+  return true;
+}
+
+// Where the next value belongs: the root, the end of the open array, or the last key's member.
+Json* JsonTree::place() {
+  if (open_.empty()) return &root_;
+  if (open_.back()->is_object()) return member_;
+  return &open_.back()->get_ref<Json::array_t&>().emplace_back();
+}
+
+bool JsonTree::open(Json container) {
+  if (open_.size() == kMaxDepth)
+    throw input_error(fmt::format("{}: JSON nested deeper than {} levels", origin_, kMaxDepth));
+  Json* at = place();
+  *at = std::move(container);
+  open_.push_back(at);
+  return true;
+}
+
+bool JsonTree::close() {
+  open_.pop_back();
+  return true;
+}
 
 Json parse_json(std::string_view text, const std::string& origin) {
-  // Keys of the objects that are open, to find a repeated one: nlohmann would keep the last and say nothing.
-  std::vector<std::set<std::string>> keys;
-  auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kMaxDepth)
-      throw input_error(fmt::format("{}: JSON nested deeper than {} levels", origin, kMaxDepth));
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.empty() &&
-        !keys.back().insert(parsed.get<std::string>()).second) {
-      throw input_error(fmt::format("{}: the key {} stands twice in one object", origin, parsed.dump()));
-    }
-    return true;
-  };
-  try {
-    return Json::parse(text.begin(), text.end(), check);
-  } catch (const Json::parse_error& e) {
+  JsonTree tree(origin);
+  // The parser takes a NUL for the end of its input; what came behind it would be lost without a word.
+  const size_t nul = text.find('\0');
+  if (nul != text.npos || !Json::sax_parse(text.begin(), text.end(), &tree)) {
+    const size_t read = nul != text.npos ? nul + 1 : tree.error_position();
     throw input_error(
-        fmt::format("{}: not valid JSON at {}", origin, place(text, e.byte == 0 ? 0 : e.byte - 1)),
+        fmt::format("{}: not valid JSON at {}", origin, json_place(text, read == 0 ? 0 : read - 1)),
         "the file may be cut short or hand-edited; compare it with the one on the Hub");
-  } catch (const Json::exception& e) {
-    throw input_error(fmt::format("{}: not valid JSON: {}", origin, e.what()));
   }
+  return tree.take();
 }
 
 Json read_json_file(const std::filesystem::path& path) {

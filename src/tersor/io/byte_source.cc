@@ -1,0 +1,63 @@
+#include "tersor/io/byte_source.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tersor/base/error.h"
+
+namespace tersor {
+namespace {
+
+class FileSource : public ByteSource {
+ public:
+  FileSource(const std::filesystem::path& path, CacheUse cache)
+      : file_(path, File::Open::kRead), name_(path.string()), cache_(cache) {
+    struct stat st{};
+    if (::fstat(file_.fd(), &st) != 0) throw io_error(ErrorCode::kInput, "read the size of", path, errno);
+    size_ = static_cast<uint64_t>(st.st_size);
+    fingerprint_ = fmt::format("size={} mtime={}.{:09} inode={}", size_, st.st_mtim.tv_sec,
+                               st.st_mtim.tv_nsec, st.st_ino);
+  }
+
+  uint64_t size() const override { return size_; }
+  void read_at(uint64_t offset, std::span<std::byte> out) const override { file_.read_at(offset, out); }
+  void done_with(uint64_t offset, uint64_t length) const override {
+    if (cache_ == CacheUse::kDrop) file_.drop_cache(offset, length);
+  }
+  std::string fingerprint() const override { return fingerprint_; }
+  const std::string& name() const override { return name_; }
+
+ private:
+  File file_;
+  std::string name_;
+  CacheUse cache_;
+  uint64_t size_ = 0;
+  std::string fingerprint_;
+};
+
+// Bytes of memory that this process and the page cache under it may use.
+uint64_t memory_bytes() {
+  uint64_t bytes =
+      static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  std::ifstream file("/sys/fs/cgroup/memory.max");
+  if (uint64_t limit = 0; file >> limit) bytes = std::min(bytes, limit);  // "max" is no number
+  return bytes;
+}
+
+}  // namespace
+
+CacheUse cache_use_for(uint64_t total_bytes) {
+  // A quarter of memory is left to the output (4-bit weights are a quarter of the input) and to programs.
+  return total_bytes > memory_bytes() / 4 * 3 ? CacheUse::kDrop : CacheUse::kKeep;
+}
+
+std::unique_ptr<ByteSource> open_file_source(const std::filesystem::path& path, CacheUse cache) {
+  return std::make_unique<FileSource>(path, cache);
+}
+
+}  // namespace tersor
