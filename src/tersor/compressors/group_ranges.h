@@ -1,0 +1,14 @@
+// The ranges that the scheme's observer finds in rows of a weight, one per scale.
+#pragma once
+
+#include "tersor/compressors/compressor.h"
+
+namespace tersor {
+
+// Fills scratch.ranges with [scale rows, scale columns] ranges over `rows`, row-major. With strategy tensor
+// that is one plain range per row, whatever the observer. A range over a NaN or an infinity has max =
+// +infinity.
+void observe_groups(const QuantizationArgs& args, const WeightView& rows, const QuantizeKernels& kernels,
+                    CompressScratch& scratch);
+
+}  // namespace tersor

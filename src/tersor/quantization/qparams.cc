@@ -1,0 +1,152 @@
+#include "tersor/quantization/qparams.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "tersor/backend/range_to_scale.h"
+#include "tersor/base/float_types.h"
+
+namespace tersor {
+namespace {
+
+// What NVFP4 stores where a group's scale underflows to zero: compressed-tensors' eps of fp8.
+constexpr uint8_t kNvfp4ZeroScale = 0x20;  // 0.125
+
+// Type that the arithmetic on ranges of a weight rounds to.
+ScaleStorage storage_of(DType dtype) {
+  if (dtype == DType::kBF16) return ScaleStorage::kBFloat16;
+  if (dtype == DType::kF16) return ScaleStorage::kFloat16;
+  return ScaleStorage::kFloat32;
+}
+
+ScaleStorage nvfp4_storage(DType weight_dtype) {
+  return weight_dtype == DType::kBF16 ? ScaleStorage::kBFloat16 : ScaleStorage::kFloat32;
+}
+
+// Without the sign that -0.0, the negated minimum of a group of zeros, would carry into the bits.
+float largest_magnitude(const MinMax& range) { return std::fabs(std::max(-range.min, range.max)); }
+
+template <typename T>
+void store(std::vector<std::byte>& bytes, size_t index, T value) {
+  std::memcpy(bytes.data() + index * sizeof(T), &value, sizeof(T));
+}
+
+void store_scale(std::vector<std::byte>& bytes, size_t index, float scale, ScaleStorage storage) {
+  if (storage == ScaleStorage::kBFloat16) {
+    store(bytes, index, bfloat16_from(scale).bits);
+  } else if (storage == ScaleStorage::kFloat16) {
+    store(bytes, index, float16_from(scale).bits);
+  } else {
+    store(bytes, index, scale);
+  }
+}
+
+void compute_nvfp4(DType weight_dtype, std::span<const MinMax> ranges, float global_scale, QParams& out) {
+  const ScaleStorage storage = nvfp4_storage(weight_dtype);
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const float local = round_to_storage(largest_magnitude(ranges[i]) / kFloat4E2M1Max, storage);
+    Float8E4M3 scale = float8_e4m3_from(global_scale * local);
+    if (scale.bits == 0) scale.bits = kNvfp4ZeroScale;
+    store(out.stored, i, scale.bits);
+    out.scales[i] = to_float(scale) / global_scale;
+  }
+}
+
+void compute_mx(const QuantizationArgs& args, std::span<const MinMax> ranges, QParams& out) {
+  const CodeKind kind = code_spec(args).kind;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const uint8_t exponent = e8m0_exponent(largest_magnitude(ranges[i]), kind);
+    store(out.stored, i, exponent);
+    out.scales[i] = e8m0_to_float(exponent);
+  }
+}
+
+void compute_plain(const QuantizationArgs& args, DType weight_dtype, std::span<const MinMax> ranges,
+                   QParams& out) {
+  const CodeSpec spec = code_spec(args);
+  const ScaleStorage arithmetic = storage_of(weight_dtype);
+  const ScaleStorage stored = storage_of(stored_scale_dtype(args, weight_dtype));
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const ScaleAndZeroPoint exact = exact_scale(ranges[i], spec, args.symmetric, arithmetic);
+    float scale = round_to_storage(exact.scale, stored);
+    if (scale == 0) scale = zero_scale_replacement(stored);
+    out.scales[i] = scale;
+    store_scale(out.stored, i, scale, stored);
+    if (!args.symmetric) out.zero_points[i] = static_cast<int8_t>(exact.zero_point);
+  }
+}
+
+template <typename T>
+T load(std::span<const std::byte> bytes, size_t index) {
+  T value;
+  std::memcpy(&value, bytes.data() + index * sizeof(T), sizeof(T));
+  return value;
+}
+
+}  // namespace
+
+CodeSpec code_spec(const QuantizationArgs& args) {
+  if (args.type == QuantizationType::kInt) return {CodeKind::kInt, args.num_bits};
+  return {args.num_bits == 4 ? CodeKind::kFloat4 : CodeKind::kFloat8, args.num_bits};
+}
+
+DType stored_scale_dtype(const QuantizationArgs& args, DType weight_dtype) {
+  if (is_mx(args)) return DType::kU8;
+  if (args.strategy == Strategy::kTensorGroup) return DType::kF8E4M3;
+  return args.scale_dtype.value_or(weight_dtype);
+}
+
+ScaleStorage search_storage(const QuantizationArgs& args, DType weight_dtype) {
+  if (is_mx(args)) return ScaleStorage::kE8M0;
+  if (args.strategy == Strategy::kTensorGroup) return ScaleStorage::kFloat32;
+  return storage_of(weight_dtype);
+}
+
+void compute_qparams(const QuantizationArgs& args, DType weight_dtype, std::span<const MinMax> ranges,
+                     float global_scale, QParams& out) {
+  out.scales.resize(ranges.size());
+  out.stored.resize(ranges.size() * dtype_size(stored_scale_dtype(args, weight_dtype)));
+  out.zero_points.resize(args.symmetric ? 0 : ranges.size());
+  if (args.strategy == Strategy::kTensorGroup) {
+    compute_nvfp4(weight_dtype, ranges, global_scale, out);
+  } else if (is_mx(args)) {
+    compute_mx(args, ranges, out);
+  } else {
+    compute_plain(args, weight_dtype, ranges, out);
+  }
+}
+
+void read_scales(const QuantizationArgs& args, DType weight_dtype, std::span<const std::byte> stored,
+                 float global_scale, std::span<float> scales) {
+  const DType dtype = stored_scale_dtype(args, weight_dtype);
+  for (size_t i = 0; i < scales.size(); ++i) {
+    switch (dtype) {
+      case DType::kU8:
+        scales[i] = e8m0_to_float(load<uint8_t>(stored, i));
+        break;
+      case DType::kF8E4M3:
+        scales[i] = to_float(load<Float8E4M3>(stored, i)) / global_scale;
+        break;
+      case DType::kBF16:
+        scales[i] = to_float(load<BFloat16>(stored, i));
+        break;
+      case DType::kF16:
+        scales[i] = to_float(load<Float16>(stored, i));
+        break;
+      default:
+        scales[i] = load<float>(stored, i);
+    }
+  }
+}
+
+float nvfp4_global_scale(float amax, DType weight_dtype) {
+  const ScaleStorage storage = nvfp4_storage(weight_dtype);
+  // The smallest normal of f32, which is bf16's too. A NaN passes through and ends as 1.
+  const float floor = 0x1p-126f;
+  const float reciprocal = round_to_storage(1.0f / (amax < floor ? floor : amax), storage);
+  const float scale = round_to_storage(reciprocal * (kFloat8E4M3Max * kFloat4E2M1Max), storage);
+  return std::isfinite(scale) ? scale : 1.0f;
+}
+
+}  // namespace tersor
