@@ -1,0 +1,151 @@
+#include "tersor/io/file.h"
+
+#include <csignal>
+#include <vector>
+
+#include "temp_folder.h"
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "tersor/base/error.h"
+#include "tersor/io/byte_source.h"
+
+namespace tersor {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+template <typename Body>
+std::string error_of(ErrorCode code, Body body) {
+  try {
+    body();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), code);
+    return fmt::format("{} | {}", e.what(), e.help());
+  }
+  return "";
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+TEST(File, WritesAndReadsAtPlaces) {
+  const TempFolder folder;
+  const File file(folder / "f", File::Open::kCreateReadWrite);
+  file.allocate(10);
+  EXPECT_EQ(file.size(), 10u);
+  file.write_at(4, bytes_of("abc"));
+  file.start_writeback(0, 10);
+  file.start_writeback(0, 0);
+  file.sync();
+  EXPECT_EQ(read_file(folder / "f", 10), std::string("\0\0\0\0abc\0\0\0", 10));
+  std::string part(3, ' ');
+  file.read_at(4, std::as_writable_bytes(std::span(part)));
+  EXPECT_EQ(part, "abc");
+  EXPECT_THAT(error_of(ErrorCode::kInput, [&] { file.read_at(8, std::as_writable_bytes(std::span(part))); }),
+              HasSubstr("f ends at byte 10, but bytes 8 to 11 were expected in it"));
+  EXPECT_THAT(error_of(ErrorCode::kInput, [&] { (void)read_file(folder / "f", 9); }),
+              HasSubstr("has 10 bytes"));
+}
+
+TEST(File, RefusesWhatIsNoFileAndDoesNotWaitForIt) {
+  const TempFolder folder;
+  auto open = [](const std::filesystem::path& path, File::Open how) {
+    return [=] { const File file(path, how); };
+  };
+  EXPECT_THAT(error_of(ErrorCode::kInput, open(folder.path(), File::Open::kRead)), HasSubstr("is a folder"));
+  EXPECT_THAT(error_of(ErrorCode::kRuntime, open(folder.path(), File::Open::kReadWrite)),
+              HasSubstr("is a folder"));
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT(error_of(ErrorCode::kInput, open(folder / "pipe", File::Open::kRead)), HasSubstr("is a pipe"));
+  EXPECT_THAT(error_of(ErrorCode::kInput, open("/dev/null", File::Open::kRead)), HasSubstr("is a device"));
+  EXPECT_THAT(error_of(ErrorCode::kInput, open(folder / "absent", File::Open::kRead)),
+              HasSubstr("absent: No such file or directory"));
+}
+
+TEST(File, AFullDiskIsReportedWithThePathAndWhatToDo) {
+  const File full("/dev/full", File::Open::kReadWrite);
+  EXPECT_THAT(error_of(ErrorCode::kRuntime, [&] { full.write_at(0, bytes_of("x")); }),
+              StartsWith("cannot write /dev/full: No space left on device | free some space"));
+}
+
+// A limit on file sizes stops resize, allocate and write half way, as a full disk does.
+TEST(File, ALimitOnFileSizesIsReported) {
+  const TempFolder folder;
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old_limit{};
+  ::getrlimit(RLIMIT_FSIZE, &old_limit);
+  rlimit limit = old_limit;
+  limit.rlim_cur = 4096;
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+  const File file(folder / "f", File::Open::kCreateReadWrite);
+  const std::vector<std::byte> data(5000);
+  const std::string write = error_of(ErrorCode::kRuntime, [&] { file.write_at(0, data); });
+  const std::string resize = error_of(ErrorCode::kRuntime, [&] { file.resize(5000); });
+  const std::string allocate = error_of(ErrorCode::kRuntime, [&] { file.allocate(5000); });
+  const std::string atomic = error_of(
+      ErrorCode::kRuntime, [&] { write_file_atomically(folder / "config.json", std::string(5000, 'x')); });
+  ::setrlimit(RLIMIT_FSIZE, &old_limit);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_THAT(write,
+              HasSubstr("cannot write " + (folder / "f").string() + ": File too large | the limit is"));
+  EXPECT_THAT(resize, HasSubstr("cannot set the size of " + (folder / "f").string()));
+  EXPECT_THAT(allocate, HasSubstr((folder / "f").string() + ": File too large"));
+  EXPECT_THAT(atomic, HasSubstr("config.json.tmp: File too large"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "config.json.tmp"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "config.json"));
+}
+
+TEST(File, AtomicWritesReplaceTheWholeFile) {
+  const TempFolder folder;
+  write_file_atomically(folder / "f", "long contents");
+  write_file_atomically(folder / "f", "short");
+  EXPECT_EQ(read_file(folder / "f", 100), "short");
+  EXPECT_THAT(error_of(ErrorCode::kRuntime, [&] { write_file_atomically(folder / "no/f", "x"); }),
+              HasSubstr("no/f.tmp"));
+}
+
+TEST(File, ReservesDescriptors) {
+  rlimit old{};
+  ::getrlimit(RLIMIT_NOFILE, &old);
+  rlimit low = old;
+  low.rlim_cur = 300;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  reserve_descriptors(10);
+  rlimit now{};
+  ::getrlimit(RLIMIT_NOFILE, &now);
+  EXPECT_EQ(now.rlim_cur, 300u);  // enough as it was
+  reserve_descriptors(200);
+  ::getrlimit(RLIMIT_NOFILE, &now);
+  EXPECT_EQ(now.rlim_cur, std::min<rlim_t>(456, old.rlim_max));
+  reserve_descriptors(UINT32_MAX);
+  ::getrlimit(RLIMIT_NOFILE, &now);
+  EXPECT_EQ(now.rlim_cur, std::min<rlim_t>(UINT32_MAX + 256ull, old.rlim_max));
+  ::setrlimit(RLIMIT_NOFILE, &old);
+}
+
+TEST(ByteSource, ReadsAFileAndTellsWhenItChanged) {
+  const TempFolder folder;
+  const auto path = folder.write("f", "0123456789");
+  const auto source = open_file_source(path, CacheUse::kDrop);
+  EXPECT_EQ(source->size(), 10u);
+  EXPECT_EQ(source->name(), path.string());
+  std::string part(4, ' ');
+  source->read_at(6, std::as_writable_bytes(std::span(part)));
+  EXPECT_EQ(part, "6789");
+  source->done_with(0, 10);
+  source->read_at(0, std::as_writable_bytes(std::span(part)));  // only advice
+  EXPECT_EQ(part, "0123");
+  EXPECT_EQ(open_file_source(path)->fingerprint(), source->fingerprint());
+  std::filesystem::last_write_time(path,
+                                   std::filesystem::last_write_time(path) + std::chrono::nanoseconds(1));
+  EXPECT_NE(open_file_source(path)->fingerprint(), source->fingerprint());
+  EXPECT_EQ(cache_use_for(1), CacheUse::kKeep);
+  EXPECT_EQ(cache_use_for(UINT64_MAX), CacheUse::kDrop);
+}
+
+}  // namespace
+}  // namespace tersor
