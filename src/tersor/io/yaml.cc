@@ -208,6 +208,10 @@ class TreeBuilder : public YAML::EventHandler {
       top.merged.push_back(std::move(node));
       top.key.reset();
     } else {
+      if (node.is_null()) {  // its mark is wherever the next thing stands
+        node.line = top.key->line;
+        node.column = top.key->column;
+      }
       top.key->value = std::move(node);
       top.node.entries.push_back(std::move(*top.key));
       top.key.reset();

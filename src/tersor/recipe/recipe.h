@@ -1,9 +1,19 @@
 // Recipes: llm-compressor's YAML, or command-line flags, as an ordered list of modifiers.
+//
+//   default_stage:                    any number of *_stage, run in file order
+//     default_modifiers:              any number of *_modifiers
+//       QuantizationModifier:
+//         scheme: W4A16               or config_groups: {name: {targets, weights, …}}
+//         targets: [Linear]
+//         ignore: [lm_head]
+//
+// What llm-compressor 0.14 accepts is accepted; what it would ignore without a word is an error.
 #pragma once
 
 #include <array>
-#include <map>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,18 +24,22 @@ namespace tersor {
 // A modifier of the recipe. One kind exists so far; the others are known by name and refused with that
 // reason.
 struct Modifier {
-  std::string type;  // "QuantizationModifier"
+  std::string type;               // "QuantizationModifier"
+  std::string stage = "default";  // without "_stage"
+  std::string group = "default";  // without "_modifiers"
   QuantizationModifier quantization;
 };
 
 struct Recipe {
   std::vector<Modifier> modifiers;  // in file order
-  std::string yaml;                 // what recipe.yaml in the output folder holds
+  std::string yaml;                 // what recipe.yaml in the output folder holds; llm-compressor can read it
 };
 
-// Parses recipe text. Strict: an unknown key, modifier, scheme or observer is an Error(kUsage) with
-// origin:line:column and the nearest valid names.
+// Parses recipe text, YAML or JSON. Strict: an unknown key, modifier, scheme or observer is an Error(kUsage)
+// with origin:line:column and the nearest valid names. `yaml` is the text itself where llm-compressor can
+// read it, else (Python tags, which it writes and cannot read) the same recipe written anew.
 Recipe parse_recipe(const std::string& yaml, const std::string& origin);
+// The same from a file; of a Markdown file (.md), its front matter.
 Recipe read_recipe_file(const std::string& path);
 
 // The same from flags.
@@ -34,16 +48,28 @@ struct RecipeFlags {
   std::vector<std::string> targets;  // empty: ["Linear"]
   std::vector<std::string> ignore;
   std::string observer;         // of weights; empty: the preset's
-  std::string kv_cache_scheme;  // unused when empty
+  std::string kv_cache_scheme;  // "fp8"; empty: none
 };
 Recipe recipe_from_flags(const RecipeFlags& flags);
 
 // Overrides of a preset's sizes (`--group-size`, `--block-structure`) on every scheme of the recipe that has
-// them; keeps recipe.yaml true.
+// them; keeps recipe.yaml true. Throws Error(kUsage) when one fits no scheme, with the reason of each.
 struct SizeOverrides {
-  std::optional<int64_t> group_size;
+  std::optional<int64_t> group_size;  // -1: one scale per row (strategy channel)
   std::optional<std::array<int64_t, 2>> block_structure;
 };
 void apply_overrides(Recipe& recipe, const SizeOverrides& overrides);
+
+// Every modifier's say on every module, as one list: the last modifier that names a module decides about it.
+struct ResolvedRecipe {
+  std::vector<QuantizationScheme> groups;     // those of all modifiers, equal ones once
+  std::vector<SchemeAssignment> assignments;  // one per module; `group` is an index into `groups`
+  std::optional<QuantizationArgs> kv_cache_scheme;
+};
+// Throws as assign_schemes() does.
+ResolvedRecipe resolve_recipe(const Recipe& recipe, std::span<const ModuleName> modules);
+
+// The parts of the recipe that need calibration data, in words; empty: data-free.
+std::vector<std::string> needs_calibration(const Recipe& recipe);
 
 }  // namespace tersor

@@ -17,22 +17,26 @@ struct QuantizationModifier {
   std::vector<QuantizationScheme> groups;  // in file order, each with its targets
   std::vector<std::string> ignore;
   std::optional<QuantizationArgs> kv_cache_scheme;
+  // The recipe vouches that its engine takes groups that do not divide the columns.
+  bool bypass_divisibility_checks = false;
 };
 
 // The scheme of one module.
 struct SchemeAssignment {
   std::optional<size_t> group;  // index into groups; nullopt: not quantized
-  std::string matched_target;   // the target that chose it
+  std::string matched_target;   // the target that names it, also where it is ignored; empty: none does
   std::string reason;  // why not quantized: "ignored by `lm_head`", "no target names it", "a norm", …
 };
 
 // One assignment per module: exact names before regexes before classes, ignore always wins; a target repeated
 // in a later group overrides an earlier one. Only Linear and Embedding modules receive schemes. Throws
-// Error(kUsage) when a target or an ignore entry matches no module, with the nearest names.
+// Error(kUsage) with the nearest names when a target matches no such module, or an ignore entry no module at
+// all: a name that stands for nothing is a slip that would otherwise show only in the result.
 std::vector<SchemeAssignment> assign_schemes(const QuantizationModifier& modifier,
                                              std::span<const ModuleName> modules);
 
-// The parts of the modifier that need calibration data, in words; empty: data-free.
+// The parts of the modifier that need calibration data, in words, each with what to use instead; empty:
+// data-free.
 std::vector<std::string> needs_calibration(const QuantizationModifier& modifier);
 
 }  // namespace tersor

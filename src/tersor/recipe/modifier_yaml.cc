@@ -1,0 +1,183 @@
+#include "tersor/recipe/modifier_yaml.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "tersor/base/text.h"
+#include "tersor/recipe/observers.h"
+#include "tersor/recipe/quantization_yaml.h"
+
+namespace tersor {
+namespace {
+
+const std::vector<std::string> kKeys = {"scheme", "targets", "ignore", "config_groups", "kv_cache_scheme",
+                                        "observer", "weight_observer", "input_observer", "output_observer",
+                                        "bypass_divisibility_checks",
+                                        // Of every modifier: without effect on post-training quantization.
+                                        "index", "start", "end", "update", "requires_calibration_data"};
+const std::vector<std::string> kObserverKeys = {"weights", "input", "output"};
+
+// Checks the type of fields whose value changes nothing.
+void check_idle_fields(const RecipeSource& source, const YamlNode& node) {
+  if (const YamlNode* v = find_set(node, "index")) read_int(source, "index", *v);
+  for (const char* key : {"start", "end", "update"}) {
+    if (const YamlNode* v = find_set(node, key)) read_number(source, key, *v);
+  }
+  if (const YamlNode* v = node.find("requires_calibration_data")) {
+    read_bool(source, "requires_calibration_data", *v);
+  }
+}
+
+std::optional<std::string> read_observer(const RecipeSource& source, const YamlNode& node, const char* key) {
+  const YamlNode* v = find_set(node, key);
+  if (v == nullptr) return std::nullopt;
+  return observer_name(source.place(*v) + ": ", read_text(source, key, *v));
+}
+
+ObserverChoice read_observers(const RecipeSource& source, const YamlNode& node) {
+  const ObserverChoice single = {read_observer(source, node, "weight_observer"),
+                                 read_observer(source, node, "input_observer"),
+                                 read_observer(source, node, "output_observer")};
+  const YamlNode* observer = find_set(node, "observer");
+  if (observer == nullptr) return single;
+  if (observer->kind == YamlNode::Kind::kScalar) {
+    throw usage_error(
+        fmt::format("{}: `observer` must be a mapping, but is {}", source.place(*observer),
+                    describe(*observer)),
+        fmt::format("write observer: {{weights: {0}}}, or weight_observer: {0}", observer->scalar));
+  }
+  expect_mapping(source, *observer, "`observer`", kObserverKeys);
+  if (single.weights || single.input || single.output) {
+    throw usage_error(
+        fmt::format("{}: `observer` and `weight_observer`, `input_observer` or `output_observer` "
+                    "exclude each other",
+                    source.place(*observer)),
+        "keep `observer`");
+  }
+  return {read_observer(source, *observer, "weights"), read_observer(source, *observer, "input"),
+          read_observer(source, *observer, "output")};
+}
+
+std::vector<std::string> read_targets(const RecipeSource& source, const YamlNode& node) {
+  std::vector<std::string> targets = read_names(source, "targets", node);
+  if (targets.empty()) {
+    throw usage_error(fmt::format("{}: `targets` is empty", source.place(node)), "write targets: [Linear]");
+  }
+  return targets;
+}
+
+QuantizationScheme preset_group(const std::string& place, const std::string& name,
+                                std::vector<std::string> targets) {
+  QuantizationScheme scheme = *preset_scheme(preset_name(place + ": ", name));
+  scheme.targets = std::move(targets);
+  return scheme;
+}
+
+// `scheme`: a preset's name, which is for `targets`, or a mapping from presets to their targets.
+std::vector<QuantizationScheme> read_presets(const RecipeSource& source, const YamlNode& node,
+                                             const std::vector<std::string>& targets) {
+  if (node.kind != YamlNode::Kind::kMapping) {
+    return {preset_group(source.place(node), read_text(source, "scheme", node), targets)};
+  }
+  std::vector<QuantizationScheme> groups;
+  for (const YamlEntry& entry : node.entries) {
+    if (entry.key == "weights" || entry.key == "input_activations" || entry.key == "output_activations") {
+      throw usage_error(
+          fmt::format(
+              "{}: a mapping under `scheme` goes from schemes to their targets, but `{}` is no scheme",
+              source.place(entry), entry.key),
+          "write a scheme's parts under config_groups: {group_0: {targets: [Linear], weights: {…}}}");
+    }
+    groups.push_back(preset_group(source.place(entry), entry.key, read_targets(source, entry.value)));
+  }
+  if (groups.empty()) {
+    throw usage_error(fmt::format("{}: `scheme` is an empty mapping", source.place(node)),
+                      "write scheme: W4A16, or scheme: {W4A16: [Linear]}");
+  }
+  return groups;
+}
+
+std::vector<QuantizationScheme> read_config_groups(RecipeSource& source, const YamlNode& node) {
+  if (node.kind != YamlNode::Kind::kMapping || node.entries.empty()) {
+    throw usage_error(
+        fmt::format("{}: `config_groups` must be a mapping from names to schemes, but is {}",
+                    source.place(node),
+                    node.entries.empty() && node.kind == YamlNode::Kind::kMapping ? "empty" : describe(node)),
+        "write config_groups: {group_0: {targets: [Linear], weights: {num_bits: 8}}}");
+  }
+  std::vector<QuantizationScheme> groups;
+  for (const YamlEntry& entry : node.entries) groups.push_back(read_scheme(source, entry.key, entry.value));
+  return groups;
+}
+
+std::vector<QuantizationScheme> read_groups(RecipeSource& source, const YamlNode& node) {
+  const YamlNode* scheme = find_set(node, "scheme");
+  const YamlNode* config_groups = find_set(node, "config_groups");
+  const YamlNode* targets_node = node.find("targets");
+  const std::vector<std::string> targets =
+      targets_node != nullptr ? read_targets(source, *targets_node) : std::vector<std::string>{"Linear"};
+  if (scheme != nullptr && config_groups != nullptr) {
+    throw usage_error(
+        fmt::format("{}: `scheme` and `config_groups` exclude each other", source.place(*scheme)),
+        "keep one of the two");
+  }
+  const bool groups_name_targets =
+      config_groups != nullptr || (scheme != nullptr && scheme->kind == YamlNode::Kind::kMapping);
+  if (groups_name_targets && targets != std::vector<std::string>{"Linear"}) {
+    throw usage_error(
+        fmt::format(
+            "{}: `targets` has no effect, since {} its own", source.place(*targets_node),
+            config_groups != nullptr ? "every group of `config_groups` has" : "every entry of `scheme` has"),
+        "take it away, or give its names to a group");
+  }
+  if (scheme != nullptr) return read_presets(source, *scheme, targets);
+  if (config_groups != nullptr) return read_config_groups(source, *config_groups);
+  return {};
+}
+
+// Keys and values are quantized as a tensor each, or per head.
+QuantizationArgs read_kv_cache_scheme(const RecipeSource& source, const YamlNode& node) {
+  const QuantizationArgs args = read_args(source, "kv_cache_scheme", node);
+  if (args.strategy != Strategy::kTensor && args.strategy != Strategy::kAttnHead) {
+    throw usage_error(fmt::format("{}: kv_cache_scheme: strategy `{}` is not one for keys and values",
+                                  source.place(node), to_string(args.strategy)),
+                      "use strategy: tensor or attn_head");
+  }
+  return args;
+}
+
+}  // namespace
+
+QuantizationModifier read_quantization_modifier(RecipeSource& source, const YamlNode& node) {
+  if (const auto group = std::ranges::find(node.entries, "group", &YamlEntry::key);
+      group != node.entries.end()) {
+    throw usage_error(
+        fmt::format("{}: `group` cannot be set: it is the name before `_modifiers`", source.place(*group)),
+        "take it away");
+  }
+  expect_mapping(source, node, "QuantizationModifier", kKeys);
+  check_idle_fields(source, node);
+  QuantizationModifier modifier;
+  modifier.groups = read_groups(source, node);
+  const ObserverChoice observers = read_observers(source, node);
+  for (QuantizationScheme& group : modifier.groups) choose_observers(group, observers);
+  if (const YamlNode* v = node.find("ignore")) {
+    if (v->kind == YamlNode::Kind::kScalar) source.portable = false;
+    modifier.ignore = read_names(source, "ignore", *v);
+  }
+  if (const YamlNode* v = find_set(node, "kv_cache_scheme")) {
+    modifier.kv_cache_scheme = read_kv_cache_scheme(source, *v);
+  }
+  if (const YamlNode* v = node.find("bypass_divisibility_checks")) {
+    modifier.bypass_divisibility_checks = read_bool(source, "bypass_divisibility_checks", *v);
+  }
+  if (modifier.groups.empty() && !modifier.kv_cache_scheme) {
+    throw usage_error(fmt::format("{}: QuantizationModifier has no scheme, so it would quantize nothing",
+                                  source.place(node)),
+                      "add scheme: W4A16 or another preset, or config_groups");
+  }
+  return modifier;
+}
+
+}  // namespace tersor
