@@ -18,21 +18,6 @@ namespace {
 
 MinMax united(const MinMax& a, const MinMax& b) { return {std::min(a.min, b.min), std::max(a.max, b.max)}; }
 
-// The step with the least error; steps behind `patience` ones that improve nothing are not looked at.
-int best_step(const MseGrid& grid, const std::vector<double>& errors) {
-  int best = 0;
-  int stale = 0;
-  for (int i = 1; i < grid.num_steps(); ++i) {
-    if (errors[static_cast<size_t>(i)] < errors[static_cast<size_t>(best)]) {
-      best = i;
-      stale = 0;
-    } else if (++stale == grid.patience) {
-      break;
-    }
-  }
-  return best;
-}
-
 }  // namespace
 
 int observation_passes(const QuantizationScheme& scheme) {
@@ -78,7 +63,9 @@ void finish_pass(const QuantizationScheme& scheme, DType weight_dtype, int pass,
   if (pass == 0 || !observation.finite) return;
   const QuantizationArgs& args = *scheme.weights;
   const MseGrid grid = *mse_grid(args);
-  const float fraction = grid.fraction(best_step(grid, observation.grid_errors));
+  const auto& errors = observation.grid_errors;
+  const auto best = std::min_element(errors.begin(), errors.end()) - errors.begin();
+  const float fraction = grid.fraction(static_cast<int>(best));
   const ScaleStorage storage = search_storage(args, weight_dtype);
   observation.range = {round_to_storage(observation.range.min * fraction, storage),
                        round_to_storage(observation.range.max * fraction, storage)};

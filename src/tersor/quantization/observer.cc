@@ -69,7 +69,7 @@ std::optional<MseGrid> mse_grid(const QuantizationArgs& args) {
   grid.maxshrink = value("maxshrink", grid.maxshrink);
   grid.grid = static_cast<int>(value("grid", grid.grid));
   grid.norm = value("norm", grid.norm);
-  grid.patience = static_cast<int>(value("patience", grid.patience));
+  grid.patience = 0;
   return grid;
 }
 

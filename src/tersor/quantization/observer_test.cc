@@ -23,7 +23,7 @@ TEST(Observer, MseGridHasDefaultsAndArguments) {
   const auto grid = mse_grid(observed_by("mse"));
   ASSERT_TRUE(grid);
   EXPECT_EQ(grid->num_steps(), 20);
-  EXPECT_EQ(grid->patience, 5);
+  EXPECT_EQ(grid->patience, 0) << "every step is tried";
   EXPECT_EQ(grid->norm, 2.4);
   const auto other = mse_grid(observed_by("memoryless_mse", {{"maxshrink", 0.8}, {"grid", 50}, {"norm", 3}}));
   EXPECT_EQ(other->num_steps(), 40);
