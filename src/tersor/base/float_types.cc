@@ -7,10 +7,17 @@
 namespace tersor {
 namespace {
 
-// x rounded to a grid of spacing 2^exponent. Exact: the quotient by a power of two is exact unless it
-// underflows, and nearbyint rounds half to even.
+// The exponent of a normal x > 0.
+int exponent_of(float x) { return static_cast<int>(std::bit_cast<uint32_t>(x) >> 23) - 127; }
+
+// 2^exponent, for the exponents of normal numbers.
+float power_of_two(int exponent) { return std::bit_cast<float>(static_cast<uint32_t>(exponent + 127) << 23); }
+
+// x rounded to a multiple of 2^exponent, half to even, for 0 <= x < 2^(exponent + 23): so near to that power,
+// f32 has no finer places, and the addition rounds.
 float round_to_spacing(float x, int exponent) {
-  return std::ldexp(std::nearbyintf(std::ldexp(x, -exponent)), exponent);
+  const float shift = power_of_two(exponent + 23);
+  return (x + shift) - shift;
 }
 
 }  // namespace
@@ -43,9 +50,9 @@ Float16 float16_from(float x) {
   if (std::isnan(a)) return {static_cast<uint16_t>(sign | 0x7E00)};
   if (a >= 65520.0f) return {static_cast<uint16_t>(sign | 0x7C00)};  // half way past 65504 rounds to infinity
   if (a < 0x1p-14f) {  // subnormal: a multiple of 2^-24; 2^-14 itself carries into the first normal code
-    return {static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyintf(a * 0x1p24f)))};
+    return {static_cast<uint16_t>(sign | static_cast<uint16_t>(round_to_spacing(a, -24) * 0x1p24f))};
   }
-  const float rounded = round_to_spacing(a, std::ilogb(a) - 10);
+  const float rounded = round_to_spacing(a, exponent_of(a) - 10);
   const auto u = std::bit_cast<uint32_t>(rounded);
   return {static_cast<uint16_t>(sign | static_cast<uint16_t>((u >> 13) - (112u << 10)))};
 }
@@ -59,7 +66,7 @@ float to_float(Float8E4M3 x) {
   } else if (exponent == 0) {
     magnitude = static_cast<float>(mantissa) * 0x1p-9f;
   } else {
-    magnitude = std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
+    magnitude = static_cast<float>(8 + mantissa) * power_of_two(exponent - 10);
   }
   return (x.bits & 0x80) != 0 ? -magnitude : magnitude;
 }
@@ -69,9 +76,9 @@ Float8E4M3 float8_e4m3_from(float x) {
   if (std::isnan(x)) return {static_cast<uint8_t>(sign | 0x7F)};
   const float a = std::fmin(std::fabs(x), kFloat8E4M3Max);
   if (a < 0x1p-6f) {  // subnormal: a multiple of 2^-9; eight of them carry into the first normal code
-    return {static_cast<uint8_t>(sign | static_cast<uint8_t>(std::nearbyintf(a * 0x1p9f)))};
+    return {static_cast<uint8_t>(sign | static_cast<uint8_t>(round_to_spacing(a, -9) * 0x1p9f))};
   }
-  const float rounded = round_to_spacing(a, std::ilogb(a) - 3);
+  const float rounded = round_to_spacing(a, exponent_of(a) - 3);
   const auto u = std::bit_cast<uint32_t>(rounded);
   return {static_cast<uint8_t>(sign | static_cast<uint8_t>((u >> 20) - (120u << 3)))};
 }
@@ -103,6 +110,6 @@ float float4_e2m1_to_float(uint8_t code) {
   return (code & 8) != 0 ? -magnitude : magnitude;
 }
 
-float e8m0_to_float(uint8_t exponent) { return std::ldexp(1.0f, exponent - 127); }
+float e8m0_to_float(uint8_t exponent) { return exponent == 0 ? 0x1p-127f : power_of_two(exponent - 127); }
 
 }  // namespace tersor
