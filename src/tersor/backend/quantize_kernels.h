@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
+#include <vector>
 
 #include "tersor/tensor/matrix_view.h"
 
@@ -51,7 +51,7 @@ enum class ScaleStorage { kFloat32, kBFloat16, kFloat16, kE8M0 };
 // One implementation of the kernels. Shapes: `w` is [rows, cols]; groups of `group_size` consecutive columns
 // (group_size divides cols); G = cols / group_size; per-group outputs are [rows, G] row-major.
 struct QuantizeKernels {
-  const char* name;  // "reference", "AVX2", "AVX3_ZEN4", …
+  const char* name;  // "reference", "AVX2", "AVX3", …
 
   // out[r * G + g] = range of the group.
   void (*minmax_groups)(const WeightView& w, size_t group_size, MinMax* out);
@@ -98,5 +98,8 @@ struct QuantizeKernels {
 const QuantizeKernels& reference_quantize_kernels();
 // The best that this CPU runs (Highway's dynamic dispatch).
 const QuantizeKernels& cpu_quantize_kernels();
+// The reference, then one table per SIMD target that this CPU runs: for tests and benchmarks. Not to be
+// called while another thread calls cpu_quantize_kernels().
+std::vector<const QuantizeKernels*> supported_quantize_kernels();
 
 }  // namespace tersor

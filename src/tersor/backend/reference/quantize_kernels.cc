@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tersor/backend/lane_sum.h"
 #include "tersor/backend/mse_power.h"
 #include "tersor/backend/range_to_scale.h"
 #include "tersor/base/float_types.h"
@@ -80,17 +81,6 @@ void dequantize_groups(const int8_t* codes, size_t rows, size_t cols, size_t gro
   }
 }
 
-// The sum of 16 lanes in double: lane i + lane i+8, then i + i+4, i + i+2, i + i+1.
-template <typename T>
-double sum_lanes(const std::array<T, 16>& lanes) {
-  std::array<double, 16> sums;
-  std::copy(lanes.begin(), lanes.end(), sums.begin());
-  for (size_t width = 8; width > 0; width /= 2) {
-    for (size_t i = 0; i < width; ++i) sums[i] += sums[i + width];
-  }
-  return sums[0];
-}
-
 // |round(y) - y| of x in quantization steps, y = x / scale + zero_point.
 float distance_in_steps(float x, const ScaleAndZeroPoint& q, const CodeSpec& spec) {
   const float y = x / q.scale + static_cast<float>(q.zero_point);
@@ -108,14 +98,14 @@ double error_in_steps(std::span<const T> group, const ScaleAndZeroPoint& q, cons
                       const MsePower& mse_power, const float* importance) {
   double error = 0;
   for (size_t begin = 0; begin < group.size(); begin += kMseChunk) {
-    std::array<float, 16> lanes{};
+    std::array<float, kSumLanes> lanes{};
     const size_t end = std::min(begin + kMseChunk, group.size());
     for (size_t c = begin; c < end; ++c) {
       float e = mse_power(distance_in_steps(to_float(group[c]), q, spec));
       if (importance != nullptr) e *= importance[c];
-      lanes[c % 16] += e;
+      lanes[c % kSumLanes] += e;
     }
-    error += sum_lanes(lanes);
+    error += sum_lanes(lanes.data());
   }
   return error;
 }
@@ -212,14 +202,14 @@ void unpack_nibbles(const uint8_t* bytes, size_t count, int8_t* codes) {
 void squared_error(const WeightView& w, const float* values, double* error, double* norm) {
   visit_weight(w, [&](auto matrix) {
     for (size_t r = 0; r < w.rows; ++r) {
-      std::array<double, 16> error_lanes{}, norm_lanes{};
+      std::array<double, kSumLanes> error_lanes{}, norm_lanes{};
       for (size_t c = 0; c < w.cols; ++c) {
         const double x = to_float(matrix.row(r)[c]), d = x - double{values[r * w.cols + c]};
-        error_lanes[c % 16] += d * d;
-        norm_lanes[c % 16] += x * x;
+        error_lanes[c % kSumLanes] += d * d;
+        norm_lanes[c % kSumLanes] += x * x;
       }
-      *error += sum_lanes(error_lanes);
-      *norm += sum_lanes(norm_lanes);
+      *error += sum_lanes(error_lanes.data());
+      *norm += sum_lanes(norm_lanes.data());
     }
   });
 }

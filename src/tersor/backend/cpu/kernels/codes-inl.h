@@ -1,0 +1,116 @@
+// Real numbers to codes and back, for vectors of f32.
+//
+// fp8 (e4m3) and fp4 (e2m1) are one algorithm with m = 3 or 1 mantissa bits and least exponent e0 = -6 or 0.
+// A magnitude a of exponent e >= e0 (smaller ones count as e0) lies on a grid of spacing 2^(e - m). Adding M
+// = 2^(e - m + 23) makes the f32 adder round a to that grid, half to even, and leaves the number n of
+// spacings in the low bits of the sum; the code is n + (e - e0)·2^m, also where n carries into the next
+// binade.
+
+#include <cstdint>
+#include <limits>
+
+#include "hwy/highway.h"
+
+#include "tersor/backend/cpu/kernels/division-inl.h"
+#include "tersor/backend/cpu/kernels/elements-inl.h"
+
+#if defined(TERSOR_BACKEND_CPU_KERNELS_CODES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TERSOR_BACKEND_CPU_KERNELS_CODES_INL_H_
+#undef TERSOR_BACKEND_CPU_KERNELS_CODES_INL_H_
+#else
+#define TERSOR_BACKEND_CPU_KERNELS_CODES_INL_H_
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace tersor {
+namespace HWY_NAMESPACE {
+
+// What the lanes of a vector are quantized with. Clamping x to [low, high] = scale · ([qmin, qmax] -
+// zero_point) gives the same code as clamping the quotient, and keeps what is not finite out of the division.
+struct Scales {
+  Divisor divisor;
+  VF low, high;
+  VF zero_point;
+};
+
+// encode() gives codes in the low byte of each lane; the bits above are anything.
+template <bool kZeroPoint>
+struct IntCoder {
+  template <bool kWide>
+  static HWY_INLINE VI encode(VF x, const Scales& k) {
+    VF y = k.divisor.divide<kWide>(hn::Min(hn::Max(x, k.low), k.high));
+    if constexpr (kZeroPoint) y = hn::Add(y, k.zero_point);
+    // Adding 1.5·2^23 rounds to an integer, half to even, and leaves it in the low bits.
+    return hn::BitCast(DI(), hn::Add(y, hn::Set(DF(), 0x1.8p23f)));
+  }
+};
+
+template <int kMantissaBits, int kMinExponent, int kSignBit>
+struct FloatCoder {
+  static constexpr int kShift = 23 - kMantissaBits;
+  static constexpr uint32_t kLeast = (127 + kMinExponent) << 23;  // 2^e0
+  static constexpr float kLargest = kMantissaBits == 3 ? kFloat8E4M3Max : kFloat4E2M1Max;
+
+  // 2^e, at least 2^e0, as bits.
+  static HWY_INLINE VI binade(VF magnitude) {
+    const DI di;
+    const VI bits = hn::BitCast(di, magnitude);
+    return hn::Max(hn::And(bits, hn::Set(di, 0x7F800000)), hn::Set(di, static_cast<int32_t>(kLeast)));
+  }
+
+  // The nearest value that has a code; magnitude is at most the largest.
+  static HWY_INLINE VF round(VF magnitude) {
+    const VF shifter = hn::BitCast(DF(), hn::Add(binade(magnitude), hn::Set(DI(), kShift << 23)));
+    return hn::Sub(hn::Add(magnitude, shifter), shifter);
+  }
+
+  template <bool kWide>
+  static HWY_INLINE VI encode(VF x, const Scales& k) {
+    const DF df;
+    const DI di;
+    VF a;
+    if constexpr (kWide) {
+      a = hn::Abs(k.divisor.divide<kWide>(hn::Min(hn::Max(x, k.low), k.high)));
+    } else {  // a finite x may overflow here to the infinity that it should
+      a = hn::Min(hn::Abs(k.divisor.divide<kWide>(x)), hn::Set(df, kLargest));
+    }
+    const VI e = binade(a);
+    // -e0·2^m, modulo a byte, rides in the low bits of M; it is even, so ties stay what they are.
+    constexpr int32_t kOffset = static_cast<int32_t>((0u - (kLeast >> kShift)) & 0xFF);
+    static_assert(kOffset % 2 == 0);
+    const VF shifter = hn::BitCast(df, hn::Add(e, hn::Set(di, (kShift << 23) + kOffset)));
+    const VI sum = hn::BitCast(di, hn::Add(a, shifter));
+    const VI code = hn::Add(sum, hn::ShiftRight<kShift>(e));
+    const auto negative = hn::RebindMask(di, hn::Lt(x, hn::Zero(df)));
+    return hn::IfThenElse(negative, hn::Or(code, hn::Set(di, kSignBit)), code);
+  }
+
+  // The value of codes whose bits above the sign may be anything.
+  static HWY_INLINE VF decode(VI code) {
+    const DF df;
+    const DI di;
+    const VI magnitude = hn::And(code, hn::Set(di, kSignBit - 1));
+    const VI bits = hn::ShiftLeft<kShift>(magnitude);
+    const VF normal = hn::BitCast(df, hn::Add(bits, hn::Set(di, static_cast<int32_t>(kLeast - (1u << 23)))));
+    // 2^e0 · (1 + f) - 2^e0 is the subnormal 2^e0 · f.
+    const VF least = hn::BitCast(df, hn::Set(di, static_cast<int32_t>(kLeast)));
+    const VF subnormal = hn::Sub(hn::BitCast(df, hn::Or(bits, hn::BitCast(di, least))), least);
+    const auto is_subnormal = hn::RebindMask(df, hn::Lt(magnitude, hn::Set(di, 1 << kMantissaBits)));
+    VF value = hn::IfThenElse(is_subnormal, subnormal, normal);
+    if constexpr (kMantissaBits == 3) {
+      const auto is_nan = hn::RebindMask(df, hn::Eq(magnitude, hn::Set(di, 0x7F)));
+      value = hn::IfThenElse(is_nan, hn::Set(df, std::numeric_limits<float>::quiet_NaN()), value);
+    }
+    constexpr int kToTop = kMantissaBits == 3 ? 24 : 28;
+    const VI sign = hn::And(hn::ShiftLeft<kToTop>(code), hn::Set(di, std::numeric_limits<int32_t>::min()));
+    return hn::Xor(value, hn::BitCast(df, sign));
+  }
+};
+using Float8Coder = FloatCoder<3, -6, 0x80>;
+using Float4Coder = FloatCoder<1, 0, 8>;
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tersor
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,169 @@
+// minmax_groups: ranges from the bits of floats, in the lanes they are stored in.
+//
+// As signed integers, floats >= 0 are ordered like their values and above all negative ones: the signed
+// maximum of the bits is the largest element, or negative when there is none. As unsigned integers, negative
+// floats are ordered by magnitude and above all others: the unsigned maximum is the smallest element, or
+// below the sign bit when there is none. NaNs and infinities are above all finite values in both.
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "hwy/highway.h"
+
+#include "tersor/backend/quantize_kernels.h"
+#include "tersor/base/float_types.h"
+
+#if defined(TERSOR_BACKEND_CPU_KERNELS_MINMAX_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TERSOR_BACKEND_CPU_KERNELS_MINMAX_INL_H_
+#undef TERSOR_BACKEND_CPU_KERNELS_MINMAX_INL_H_
+#else
+#define TERSOR_BACKEND_CPU_KERNELS_MINMAX_INL_H_
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace tersor {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <typename T>
+using Bits = std::conditional_t<sizeof(T) == 2, uint16_t, uint32_t>;
+
+// The range that the two maxima of bits stand for.
+template <typename T>
+HWY_INLINE MinMax range_from_maxima(Bits<T> signed_max, Bits<T> unsigned_max) {
+  constexpr Bits<T> kSign = Bits<T>{1} << (8 * sizeof(T) - 1);
+  constexpr Bits<T> kInfinity = std::is_same_v<T, Float16> ? 0x7C00 : sizeof(T) == 2 ? 0x7F80 : 0x7F800000;
+  const bool has_positive = signed_max < kSign, has_negative = unsigned_max >= kSign;
+  if ((has_positive && signed_max >= kInfinity) || (has_negative && unsigned_max >= (kSign | kInfinity))) {
+    return {0, std::numeric_limits<float>::infinity()};
+  }
+  const auto value = [](Bits<T> bits) { return to_float(std::bit_cast<T>(bits)); };
+  // Adding zero gives -0.0 the sign of zero.
+  return {has_negative ? value(unsigned_max) + 0.0f : 0.0f, has_positive ? value(signed_max) : 0.0f};
+}
+
+// Running maxima of whole vectors.
+template <typename T>
+struct Maxima {
+  using D = hn::ScalableTag<Bits<T>>;
+  using DS = hn::RebindToSigned<D>;
+  static constexpr size_t kStep = HWY_LANES(Bits<T>);
+
+  hn::Vec<DS> highest;
+  hn::Vec<D> lowest;
+
+  static HWY_INLINE Maxima of_zeros() { return {hn::Zero(DS()), hn::Zero(D())}; }
+
+  HWY_INLINE void add(const T* p) {
+    const auto v = hn::LoadU(D(), reinterpret_cast<const Bits<T>*>(p));
+    highest = hn::Max(highest, hn::BitCast(DS(), v));
+    lowest = hn::Max(lowest, v);
+  }
+};
+
+// Any size: whole vectors, then elements.
+template <typename T>
+HWY_INLINE MinMax group_range(const T* p, size_t size) {
+  constexpr size_t kStep = Maxima<T>::kStep;
+  using D = typename Maxima<T>::D;
+  Maxima<T> even = Maxima<T>::of_zeros(), odd = even;
+  size_t i = 0;
+  for (; i + 2 * kStep <= size; i += 2 * kStep) {
+    even.add(p + i);
+    odd.add(p + i + kStep);
+  }
+  for (; i + kStep <= size; i += kStep) even.add(p + i);
+  alignas(64) Bits<T> highest[kStep], lowest[kStep];
+  hn::Store(hn::BitCast(D(), hn::Max(even.highest, odd.highest)), D(), highest);
+  hn::Store(hn::Max(even.lowest, odd.lowest), D(), lowest);
+  using Signed = std::make_signed_t<Bits<T>>;
+  Signed signed_max = 0;
+  Bits<T> unsigned_max = 0;
+  const auto include = [&](Bits<T> high, Bits<T> low) {
+    signed_max = std::max(signed_max, static_cast<Signed>(high));
+    unsigned_max = std::max(unsigned_max, low);
+  };
+  for (size_t k = 0; k < kStep; ++k) include(highest[k], lowest[k]);
+  for (; i < size; ++i) include(std::bit_cast<Bits<T>>(p[i]), std::bit_cast<Bits<T>>(p[i]));
+  return range_from_maxima<T>(static_cast<Bits<T>>(signed_max), unsigned_max);
+}
+
+// Lane k of each 128-bit block becomes the maximum of that block of the k-th of eight 16-bit vectors.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V maxima_of_pairs(D d, V a, V b) {
+  return hn::Max(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b));
+}
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V maxima_of_blocks(D d, const V* v) {
+  // Interleaving in this order leaves the lanes in the order of the vectors.
+  const V a = maxima_of_pairs(d, maxima_of_pairs(d, v[0], v[4]), maxima_of_pairs(d, v[2], v[6]));
+  const V b = maxima_of_pairs(d, maxima_of_pairs(d, v[1], v[5]), maxima_of_pairs(d, v[3], v[7]));
+  return maxima_of_pairs(d, a, b);
+}
+
+// Groups of a whole number of 16-bit vectors, eight at a time; or of half a vector, sixteen at a time.
+template <typename T>
+HWY_INLINE size_t ranges_of_small_groups(const T* p, size_t group_size, size_t groups, MinMax* out) {
+  using M = Maxima<T>;
+  using D = typename M::D;
+  using DS = typename M::DS;
+  constexpr size_t kBlocks = M::kStep / 8;
+  const size_t vectors = group_size / M::kStep;                  // of a group; 0: half of one
+  const size_t blocks = vectors > 0 ? kBlocks : group_size / 8;  // of the last vector that a group has
+  const size_t at_once = 8 * kBlocks / blocks;
+  size_t g = 0;
+  for (; g + at_once <= groups; g += at_once) {
+    hn::Vec<DS> highest[8];
+    hn::Vec<D> lowest[8];
+    for (size_t k = 0; k < 8; ++k) {
+      M m = M::of_zeros();
+      const T* from = p + g * group_size + k * std::max(group_size, M::kStep);
+      m.add(from);
+      for (size_t i = 1; i < vectors; ++i) m.add(from + i * M::kStep);
+      highest[k] = m.highest;
+      lowest[k] = m.lowest;
+    }
+    alignas(64) int16_t high[M::kStep];
+    alignas(64) uint16_t low[M::kStep];
+    hn::Store(maxima_of_blocks(DS(), highest), DS(), high);
+    hn::Store(maxima_of_blocks(D(), lowest), D(), low);
+    for (size_t i = 0; i < at_once; ++i) {
+      const size_t k = i / (kBlocks / blocks), first = i % (kBlocks / blocks) * blocks;
+      int16_t signed_max = 0;
+      uint16_t unsigned_max = 0;
+      for (size_t block = first; block < first + blocks; ++block) {
+        signed_max = std::max(signed_max, high[block * 8 + k]);
+        unsigned_max = std::max(unsigned_max, low[block * 8 + k]);
+      }
+      out[g + i] = range_from_maxima<T>(static_cast<uint16_t>(signed_max), unsigned_max);
+    }
+  }
+  return g;
+}
+
+template <typename T>
+void minmax_run(const T* p, size_t group_size, size_t groups, MinMax* out) {
+  size_t g = 0;
+  if constexpr (sizeof(T) == 2) {
+    constexpr size_t kStep = Maxima<T>::kStep;
+    if (group_size <= 512 && (group_size % kStep == 0 || (group_size == kStep / 2 && group_size >= 8))) {
+      g = ranges_of_small_groups(p, group_size, groups, out);
+    }
+  }
+  for (; g < groups; ++g) out[g] = group_range(p + g * group_size, group_size);
+}
+
+void MinmaxGroups(const WeightView& w, size_t group_size, MinMax* out) {
+  visit_weight(w, [&]<typename T>(MatrixView<const T> matrix) {
+    minmax_run(matrix.data, group_size, w.rows * (w.cols / group_size), out);
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tersor
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,169 @@
+// quantize_groups: weights are one run of groups, since rows and scales are contiguous.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "hwy/highway.h"
+
+#include "tersor/backend/cpu/kernels/codes-inl.h"
+#include "tersor/backend/quantize_kernels.h"
+#include "tersor/backend/range_to_scale.h"
+
+#if defined(TERSOR_BACKEND_CPU_KERNELS_QUANTIZE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TERSOR_BACKEND_CPU_KERNELS_QUANTIZE_INL_H_
+#undef TERSOR_BACKEND_CPU_KERNELS_QUANTIZE_INL_H_
+#else
+#define TERSOR_BACKEND_CPU_KERNELS_QUANTIZE_INL_H_
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace tersor {
+namespace HWY_NAMESPACE {
+
+// Groups whose constants are prepared together, N at a time.
+constexpr size_t kBatch = 64;
+
+// The constants of a batch of groups.
+struct Batch {
+  alignas(64) float scale[kBatch], reciprocal[kBatch], correction[kBatch];
+  alignas(64) float low[kBatch], high[kBatch], zero_point[kBatch];
+  bool in_range;  // all scales are ones that Divisor takes
+  bool wide;      // some scale has more than 11 significant bits
+
+  HWY_INLINE void prepare(const float* scales, const int8_t* zero_points, size_t count,
+                          const CodeSpec& spec) {
+    const DF df;
+    for (size_t i = 0; i < kBatch; ++i) {
+      scale[i] = i < count ? scales[i] : 1.0f;
+      zero_point[i] = i < count && zero_points != nullptr ? zero_points[i] : 0.0f;
+    }
+    const VF qmin = hn::Set(df, code_min(spec)), qmax = hn::Set(df, code_max(spec));
+    in_range = true;
+    wide = false;
+    for (size_t i = 0; i < count; i += kLanes) {
+      const VF s = hn::Load(df, scale + i), zp = hn::Load(df, zero_point + i);
+      in_range = in_range && all_in_range(s);
+      wide = wide || !all_narrow(s);
+      const Divisor d = Divisor::of(s);
+      hn::Store(d.reciprocal, df, reciprocal + i);
+      hn::Store(d.correction, df, correction + i);
+      hn::Store(hn::Mul(hn::Sub(qmin, zp), s), df, low + i);
+      hn::Store(hn::Mul(hn::Sub(qmax, zp), s), df, high + i);
+    }
+  }
+
+  // The constants of group g in every lane.
+  HWY_INLINE Scales of(size_t g) const {
+    const DF df;
+    return {{hn::Set(df, scale[g]), hn::Set(df, reciprocal[g]), hn::Set(df, correction[g])},
+            hn::Set(df, low[g]),
+            hn::Set(df, high[g]),
+            hn::Set(df, zero_point[g])};
+  }
+  // Group g in the lower half of the lanes, g + 1 in the upper.
+  HWY_INLINE Scales of_two(size_t g) const {
+    const Scales a = of(g), b = of(g + 1);
+    const DF df;
+    const auto halves = [&](VF lower, VF upper) HWY_ATTR { return hn::ConcatUpperLower(df, upper, lower); };
+    return {{halves(a.divisor.scale, b.divisor.scale), halves(a.divisor.reciprocal, b.divisor.reciprocal),
+             halves(a.divisor.correction, b.divisor.correction)},
+            halves(a.low, b.low),
+            halves(a.high, b.high),
+            halves(a.zero_point, b.zero_point)};
+  }
+};
+
+// Quantizes a quad; `sum` stays finite only if all elements are.
+template <typename T, class Coder, bool kWide>
+HWY_INLINE void quantize_quad(const T* x, const Scales& k0, const Scales& k1, const Scales& k2,
+                              const Scales& k3, int8_t* codes, VF& sum) {
+  const Quad q = Elements<T>::load(x);
+  sum = hn::Add(sum, hn::Add(hn::Add(q.a0, q.a1), hn::Add(q.a2, q.a3)));
+  Elements<T>::store({Coder::template encode<kWide>(q.a0, k0), Coder::template encode<kWide>(q.a1, k1),
+                      Coder::template encode<kWide>(q.a2, k2), Coder::template encode<kWide>(q.a3, k3)},
+                     codes);
+}
+
+// One group of any size: whole quads, then one in a padded buffer.
+template <typename T, class Coder, bool kWide>
+HWY_INLINE void quantize_group(const T* x, size_t size, const Scales& k, int8_t* codes, VF& sum) {
+  size_t i = 0;
+  for (; i + kQuad <= size; i += kQuad) quantize_quad<T, Coder, kWide>(x + i, k, k, k, k, codes + i, sum);
+  if (i == size) return;
+  T padded[kQuad] = {};
+  int8_t padded_codes[kQuad];
+  std::memcpy(padded, x + i, (size - i) * sizeof(T));
+  quantize_quad<T, Coder, kWide>(padded, k, k, k, k, padded_codes, sum);
+  std::memcpy(codes + i, padded_codes, size - i);
+}
+
+// All groups of a batch; false: do it again some other way. Groups of half or a quarter of a quad go several
+// to the quad.
+template <typename T, class Coder, bool kWide>
+HWY_NOINLINE bool quantize_batch(const T* x, size_t group_size, size_t count, const Batch& batch,
+                                 int8_t* codes) {
+  const DF df;
+  VF sum = hn::Zero(df);
+  size_t g = 0;
+  if (group_size == 2 * kLanes) {
+    for (; g + 2 <= count; g += 2) {
+      const Scales k0 = batch.of(g), k1 = batch.of(g + 1);
+      quantize_quad<T, Coder, kWide>(x + g * group_size, k0, k0, k1, k1, codes + g * group_size, sum);
+    }
+  } else if (group_size == kLanes) {
+    for (; g + 4 <= count; g += 4) {
+      if constexpr (Elements<T>::kInterleaved) {
+        const Scales k0 = batch.of_two(g), k1 = batch.of_two(g + 2);
+        quantize_quad<T, Coder, kWide>(x + g * group_size, k0, k0, k1, k1, codes + g * group_size, sum);
+      } else {
+        quantize_quad<T, Coder, kWide>(x + g * group_size, batch.of(g), batch.of(g + 1), batch.of(g + 2),
+                                       batch.of(g + 3), codes + g * group_size, sum);
+      }
+    }
+  }
+  for (; g < count; ++g) {
+    quantize_group<T, Coder, kWide>(x + g * group_size, group_size, batch.of(g), codes + g * group_size, sum);
+  }
+  return hn::AllTrue(df, hn::Lt(hn::Abs(sum), hn::Set(df, std::numeric_limits<float>::infinity())));
+}
+
+template <typename T, class Coder>
+void quantize_run(const T* x, DType dtype, size_t group_size, size_t groups, const CodeSpec& spec,
+                  const float* scales, const int8_t* zero_points, int8_t* codes) {
+  Batch batch;
+  for (size_t g = 0; g < groups; g += kBatch) {
+    const size_t count = std::min(kBatch, groups - g);
+    const T* from = x + g * group_size;
+    int8_t* to = codes + g * group_size;
+    const int8_t* batch_zero_points = zero_points != nullptr ? zero_points + g : nullptr;
+    batch.prepare(scales + g, batch_zero_points, count, spec);
+    const bool done =
+        batch.in_range && (batch.wide ? quantize_batch<T, Coder, true>(from, group_size, count, batch, to)
+                                      : quantize_batch<T, Coder, false>(from, group_size, count, batch, to));
+    if (!done) {  // an element that is not finite, or a scale that no sane weight has
+      const WeightView view{reinterpret_cast<const std::byte*>(from), dtype, count, group_size};
+      reference_quantize_kernels().quantize_groups(view, group_size, spec, scales + g, batch_zero_points, to);
+    }
+  }
+}
+
+void QuantizeGroups(const WeightView& w, size_t group_size, const CodeSpec& spec, const float* scales,
+                    const int8_t* zero_points, int8_t* codes) {
+  visit_weight(w, [&]<typename T>(MatrixView<const T> matrix) {
+    const size_t groups = w.rows * (w.cols / group_size);
+    const auto run = [&]<class Coder>(Coder) {
+      quantize_run<T, Coder>(matrix.data, w.dtype, group_size, groups, spec, scales, zero_points, codes);
+    };
+    if (spec.kind == CodeKind::kFloat8) return run(Float8Coder());
+    if (spec.kind == CodeKind::kFloat4) return run(Float4Coder());
+    return zero_points != nullptr ? run(IntCoder<true>()) : run(IntCoder<false>());
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tersor
+HWY_AFTER_NAMESPACE();
+
+#endif

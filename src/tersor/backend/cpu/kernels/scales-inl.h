@@ -1,0 +1,123 @@
+// range_to_scale and MsePower for vectors: the same operations in the same order as the scalar ones.
+
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+#include "tersor/backend/cpu/kernels/elements-inl.h"
+#include "tersor/backend/mse_power.h"
+#include "tersor/backend/range_to_scale.h"
+
+#if defined(TERSOR_BACKEND_CPU_KERNELS_SCALES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TERSOR_BACKEND_CPU_KERNELS_SCALES_INL_H_
+#undef TERSOR_BACKEND_CPU_KERNELS_SCALES_INL_H_
+#else
+#define TERSOR_BACKEND_CPU_KERNELS_SCALES_INL_H_
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace tersor {
+namespace HWY_NAMESPACE {
+
+HWY_INLINE VF round_to_storage(VF x, ScaleStorage storage) {
+  const DF df;
+  const DU du;
+  if (storage == ScaleStorage::kBFloat16) {
+    const VU u = hn::BitCast(du, x);
+    const VU lowest_kept = hn::And(hn::ShiftRight<16>(u), hn::Set(du, 1));
+    const VU rounded = hn::Add(hn::Add(u, hn::Set(du, 0x7FFF)), lowest_kept);
+    return hn::BitCast(df, hn::And(rounded, hn::Set(du, 0xFFFF0000u)));
+  }
+  if (storage == ScaleStorage::kFloat16)
+    return hn::PromoteTo(df, hn::DemoteTo(hn::Rebind<hwy::float16_t, DF>(), x));
+  return x;
+}
+
+struct ScalesAndZeroPoints {
+  VF scale, zero_point;
+};
+
+HWY_INLINE VF e8m0_scale(VF amax, CodeKind kind) {
+  const DI di;
+  const VI power = hn::ShiftRight<23>(hn::Add(hn::BitCast(di, amax), hn::Set(di, 1 << 21)));
+  const VI exponent = hn::Max(hn::Sub(power, hn::Set(di, kind == CodeKind::kFloat8 ? 8 : 2)), hn::Zero(di));
+  const VI bits =
+      hn::IfThenElse(hn::Eq(exponent, hn::Zero(di)), hn::Set(di, 1 << 22), hn::ShiftLeft<23>(exponent));
+  return hn::BitCast(DF(), bits);
+}
+
+HWY_INLINE ScalesAndZeroPoints range_to_scale(VF min, VF max, const CodeSpec& spec, bool symmetric,
+                                              ScaleStorage storage) {
+  const DF df;
+  const float qmin = code_min(spec), qmax = code_max(spec);
+  const VF zero = hn::Zero(df), amax = hn::Max(hn::Abs(min), max);
+  if (storage == ScaleStorage::kE8M0) return {e8m0_scale(amax, spec.kind), zero};
+  VF scale, zero_point = zero;
+  if (symmetric) {
+    scale = round_to_storage(hn::Div(amax, hn::Set(df, (qmax - qmin) / 2)), storage);
+  } else {
+    const VF width = round_to_storage(hn::Sub(max, min), storage), lowest = hn::Set(df, qmin);
+    scale = round_to_storage(hn::Div(width, hn::Set(df, qmax - qmin)), storage);
+    const VF steps = round_to_storage(hn::Div(min, scale), storage);
+    const VF unrounded = round_to_storage(hn::Sub(lowest, steps), storage);
+    zero_point = hn::Round(hn::Min(hn::Max(unrounded, lowest), hn::Set(df, qmax)));
+    const VF of_zero_scale = hn::IfThenElseZero(hn::Lt(min, zero), hn::Set(df, qmax));
+    zero_point = hn::IfThenElse(hn::Eq(scale, zero), of_zero_scale, zero_point);
+  }
+  return {hn::IfThenElse(hn::Eq(scale, zero), hn::Set(df, zero_scale_replacement(storage)), scale),
+          zero_point};
+}
+
+// MsePower with its tables in registers. kPower: 2 and 3 multiply, 0 is any norm.
+template <int kPower>
+struct VectorPower {
+  VF reciprocal, middle, low, high;
+  VF binomial[4];
+
+  static HWY_INLINE VectorPower of(const MsePower& p) {
+    const DF df;
+    VectorPower v;
+    v.reciprocal = table(p.reciprocal);
+    v.middle = table(p.middle);
+    v.low = table(p.low);
+    v.high = table(p.high);
+    for (size_t i = 0; i < 4; ++i) v.binomial[i] = hn::Set(df, p.binomial[i]);
+    return v;
+  }
+
+  HWY_INLINE VF operator()(VF d) const {
+    if constexpr (kPower == 2) return hn::Mul(d, d);
+    if constexpr (kPower == 3) return hn::Mul(hn::Mul(d, d), d);
+    const DF df;
+    const DI di;
+    const VF clamped = hn::Min(hn::Max(d, hn::Set(df, MsePower::kMin)), hn::Set(df, MsePower::kMax));
+    const VI u = hn::BitCast(di, clamped);
+    const VI eighth = hn::ShiftRight<20>(u);
+    const VF m = hn::BitCast(df, hn::Or(hn::And(u, hn::Set(di, 0x7FFFFF)), hn::Set(di, 0x3F800000)));
+    const VF r = hn::MulSub(m, lookup(reciprocal, eighth), hn::Set(df, 1.0f));
+    VF series = hn::MulAdd(r, binomial[3], binomial[2]);
+    series = hn::MulAdd(series, r, binomial[1]);
+    series = hn::MulAdd(series, r, binomial[0]);
+    series = hn::MulAdd(series, r, hn::Set(df, 1.0f));
+    const VF power_of_two = hn::Mul(lookup(low, hn::ShiftRight<23>(u)), lookup(high, hn::ShiftRight<26>(u)));
+    return hn::Mul(hn::Mul(series, lookup(middle, eighth)), power_of_two);
+  }
+
+ private:
+  static HWY_INLINE VF table(const std::array<float, 8>& entries) {
+    alignas(64) float lanes[kLanes];
+    for (size_t i = 0; i < kLanes; ++i) lanes[i] = entries[i % 8];
+    return hn::Load(DF(), lanes);
+  }
+  // The entry (index mod 8) of a table.
+  static HWY_INLINE VF lookup(VF entries, VI index) {
+    const DI di;
+    return hn::TableLookupLanes(entries, hn::IndicesFromVec(DF(), hn::And(index, hn::Set(di, 7))));
+  }
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tersor
+HWY_AFTER_NAMESPACE();
+
+#endif
