@@ -13,6 +13,11 @@
 namespace tersor {
 namespace {
 
+std::string fingerprint_of(const struct stat& st) {
+  return fmt::format("size={} mtime={}.{:09} inode={}", st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+                     st.st_ino);
+}
+
 class FileSource : public ByteSource {
  public:
   FileSource(const std::filesystem::path& path, CacheUse cache)
@@ -20,8 +25,7 @@ class FileSource : public ByteSource {
     struct stat st{};
     if (::fstat(file_.fd(), &st) != 0) throw io_error(ErrorCode::kInput, "read the size of", path, errno);
     size_ = static_cast<uint64_t>(st.st_size);
-    fingerprint_ = fmt::format("size={} mtime={}.{:09} inode={}", size_, st.st_mtim.tv_sec,
-                               st.st_mtim.tv_nsec, st.st_ino);
+    fingerprint_ = fingerprint_of(st);
   }
 
   uint64_t size() const override { return size_; }
@@ -30,6 +34,11 @@ class FileSource : public ByteSource {
     if (cache_ == CacheUse::kDrop) file_.drop_cache(offset, length);
   }
   std::string fingerprint() const override { return fingerprint_; }
+  // By path, not by descriptor: a download that replaces the file leaves the descriptor on the old one.
+  bool changed() const override {
+    struct stat st{};
+    return ::stat(name_.c_str(), &st) != 0 || fingerprint_of(st) != fingerprint_;
+  }
   const std::string& name() const override { return name_; }
 
  private:

@@ -24,6 +24,8 @@ class ByteSource {
   virtual void done_with(uint64_t offset, uint64_t length) const = 0;
   // What changes when the source does (size and modification time, or an ETag): a resumed run compares it.
   virtual std::string fingerprint() const = 0;
+  // Whether the source is no longer what it was when it was opened: written to, replaced or gone.
+  virtual bool changed() const = 0;
   // For messages: a path or a URL.
   virtual const std::string& name() const = 0;
 };

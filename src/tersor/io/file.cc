@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -186,6 +187,20 @@ void reserve_descriptors(uint64_t count) {
   if (wanted <= limit.rlim_cur) return;
   limit.rlim_cur = wanted;
   (void)::setrlimit(RLIMIT_NOFILE, &limit);  // where it fails, the open that goes too far reports it
+}
+
+void copy_regular_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  constexpr uint64_t kChunk = 1 << 20;
+  const File source(from, File::Open::kRead), copy(to, File::Open::kCreateReadWrite);
+  const uint64_t size = source.size();
+  std::vector<std::byte> buffer(std::min(size, kChunk));
+  copy.resize(size);
+  for (uint64_t at = 0; at < size; at += kChunk) {
+    const std::span chunk = std::span(buffer).first(std::min(kChunk, size - at));
+    source.read_at(at, chunk);
+    copy.write_at(at, chunk);
+  }
+  copy.sync();
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view contents) {

@@ -67,6 +67,9 @@ void sync_folder(const std::filesystem::path& folder);
 // usual soft limit of 1024 is below what a checkpoint of a thousand shards needs.
 void reserve_descriptors(uint64_t count);
 
+// Copies a regular file over `to`, which is created when absent, and syncs it.
+void copy_regular_file(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // Writes `contents` under a temporary name beside `path`, syncs, renames: the final name never shows half a
 // file.
 void write_file_atomically(const std::filesystem::path& path, std::string_view contents);

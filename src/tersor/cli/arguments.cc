@@ -1,0 +1,140 @@
+#include "tersor/cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "tersor/base/error.h"
+#include "tersor/base/text.h"
+
+namespace tersor {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit status: 0 done; 1 the machine failed (disk full, another run on the same folder); 2 the command "
+    "line or the\n"
+    "recipe is wrong; 3 the checkpoint is broken; 4 the plan is refused: no reader would load its result.";
+
+// "64,64" or "64x64" → [64, 64].
+std::array<int64_t, 2> parse_block(const std::string& text) {
+  const size_t comma = text.find_first_of(",x");
+  try {
+    size_t used_rows = 0, used_columns = 0;
+    if (comma != std::string::npos) {
+      const std::string rows = text.substr(0, comma), columns = text.substr(comma + 1);
+      const std::array<int64_t, 2> block = {std::stoll(rows, &used_rows), std::stoll(columns, &used_columns)};
+      if (used_rows == rows.size() && used_columns == columns.size() && block[0] > 0 && block[1] > 0)
+        return block;
+    }
+  } catch (const std::exception&) {  // std::stoll on text that is no number: the same answer as below
+  }
+  throw usage_error(fmt::format("--block-structure: `{}` is no block", text),
+                    "give rows and columns: `--block-structure 64,64`");
+}
+
+struct Raw {
+  int64_t group_size = 0;
+  std::string block_structure;
+};
+
+void add_request(CLI::App* app, Arguments& args, Raw& raw) {
+  CompressionRequest& r = args.request;
+  app->add_option("model", r.model, "Checkpoint folder, or a Hub id that is in the local Hugging Face cache")
+      ->required();
+  app->add_option("--recipe", r.recipe_file, "llm-compressor recipe (YAML or JSON)");
+  app->add_option("--scheme", r.scheme,
+                  "Preset scheme: FP8_DYNAMIC, FP8_BLOCK, W8A8, W4A16, NVFP4A16, MXFP4, …");
+  app->add_option("--targets", r.targets,
+                  "Modules that get the scheme: names, `re:` patterns, classes [Linear]");
+  app->add_option("--ignore", r.ignore, "Modules to leave as they are, e.g. lm_head, 're:.*mlp.gate$'");
+  app->add_option("--observer", r.observer, "How weight ranges are found: memoryless_minmax, mse");
+  app->add_option("--group-size", raw.group_size, "Columns that share a scale, instead of the scheme's")
+      ->check(CLI::PositiveNumber);
+  app->add_option("--block-structure", raw.block_structure,
+                  "Rows,columns that share a scale, instead of the scheme's");
+  app->add_option("--tp", r.tensor_parallel, "Tensor-parallel size that the result will be served with [1]")
+      ->check(CLI::PositiveNumber);
+  app->add_option("--threads", r.threads, "Threads [one per CPU]")->check(CLI::PositiveNumber);
+}
+
+// Every flag and command of `app`, for suggestions.
+std::vector<std::string> known_words(const CLI::App& app) {
+  std::vector<std::string> words;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+  }
+  for (const CLI::App* sub : app.get_subcommands(nullptr)) words.push_back(sub->get_name());
+  return words;
+}
+
+}  // namespace
+
+Arguments parse_arguments(int argc, const char* const* argv, std::string& help) {
+  Arguments args;
+  Raw raw;
+  CLI::App app(
+      "Compresses Hugging Face checkpoints into compressed-tensors checkpoints for vLLM and Transformers.",
+      "tersor");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+
+  CLI::App* compress =
+      app.add_subcommand("compress", "Compress a checkpoint; goes on where a killed run stopped");
+  add_request(compress, args, raw);
+  compress->add_option("-o,--output", args.output, "Folder to make")->required();
+  compress->add_flag("--allow-unloadable", args.request.allow_unloadable,
+                     "Write a result that no reader would load");
+  compress->add_flag("--overwrite", args.overwrite, "Replace an existing or unfinished output");
+  compress->add_flag("--quiet", args.quiet, "Print errors only");
+  compress->add_option("--log-json", args.log_json,
+                       "Write the plan, the progress and the summary as JSON lines");
+
+  CLI::App* plan = app.add_subcommand("plan", "Show what compress would do, from headers alone");
+  add_request(plan, args, raw);
+  plan->add_flag("--json", args.json, "Print JSON");
+  plan->add_flag("--allow-unloadable", args.request.allow_unloadable,
+                 "Exit with 0 even if no reader would load the result");
+
+  CLI::App* inspect = app.add_subcommand("inspect", "Show what a checkpoint holds: schemes, shapes, sizes");
+  inspect->add_option("folder", args.folder, "Checkpoint folder or Hub id")->required();
+  inspect->add_flag("--json", args.json, "Print JSON");
+
+  CLI::App* verify =
+      app.add_subcommand("verify", "Read a compressed checkpoint back and compare it with its source");
+  verify->add_option("folder", args.folder, "Compressed checkpoint")->required();
+  verify->add_option("--reference", args.reference, "The source it was made from")->required();
+  verify->add_option("--threads", args.request.threads, "Threads [one per CPU]")->check(CLI::PositiveNumber);
+  verify->add_flag("--json", args.json, "Print JSON");
+  verify->add_flag("--quiet", args.quiet, "Print failures only");
+
+  CLI::App* version = app.add_subcommand("version", "Print the version");
+  for (CLI::App* sub : {compress, plan, inspect, verify, version}) sub->footer(kFooter);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto chosen = app.get_subcommands();
+    help = chosen.empty() ? app.help() : chosen.front()->help();
+    return args;
+  } catch (const CLI::ParseError& e) {
+    const auto chosen = app.get_subcommands();
+    const CLI::App& where = chosen.empty() ? app : *chosen.front();
+    std::string hint;
+    for (const std::string& word : where.remaining()) {
+      if (const auto near = nearest_names(word, known_words(where)); !near.empty())
+        hint = fmt::format("did you mean {}? ", quoted_list(near));
+    }
+    throw usage_error(e.what(), fmt::format("{}`tersor {}--help` lists what there is", hint,
+                                            chosen.empty() ? "" : chosen.front()->get_name() + " "));
+  }
+  const std::string name = app.get_subcommands().front()->get_name();
+  args.command = name == "compress"  ? Command::kCompress
+                 : name == "plan"    ? Command::kPlan
+                 : name == "inspect" ? Command::kInspect
+                 : name == "verify"  ? Command::kVerify
+                                     : Command::kVersion;
+  if (raw.group_size > 0) args.request.group_size = raw.group_size;
+  if (!raw.block_structure.empty()) args.request.block_structure = parse_block(raw.block_structure);
+  return args;
+}
+
+}  // namespace tersor

@@ -1,0 +1,28 @@
+// What the user asked for on the command line.
+#pragma once
+
+#include <string>
+
+#include "tersor/entrypoints/request.h"
+
+namespace tersor {
+
+enum class Command { kNone, kCompress, kPlan, kInspect, kVerify, kVersion };
+
+struct Arguments {
+  Command command = Command::kNone;
+  CompressionRequest request;  // compress, plan
+  std::string output;          // compress: the folder to make
+  std::string folder;          // inspect, verify
+  std::string reference;       // verify
+  bool overwrite = false;
+  bool quiet = false;
+  bool json = false;
+  std::string log_json;  // compress: a file for one JSON object per event
+};
+
+// Parses argv. Throws Error(kUsage) with the nearest valid flag for one that does not exist. When help was
+// asked for, `help` is set and nothing else counts.
+Arguments parse_arguments(int argc, const char* const* argv, std::string& help);
+
+}  // namespace tersor

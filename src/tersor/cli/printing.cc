@@ -1,0 +1,147 @@
+#include "tersor/cli/printing.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "tersor/base/text.h"
+#include "tersor/cli/table.h"
+
+namespace tersor {
+namespace {
+
+std::string shape_text(const std::vector<uint64_t>& shape) {
+  return shape.empty() ? "-" : fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+std::string percent(double x) { return fmt::format("{:.3f} %", 100 * x); }
+
+std::string ratio(uint64_t before, uint64_t after) {
+  return after == 0 ? "" : fmt::format("{:.2f}x", static_cast<double>(before) / static_cast<double>(after));
+}
+
+std::string indented(std::string text, std::string_view indent) {
+  for (size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 1))
+    text.insert(at + 1, indent);
+  return text;
+}
+
+std::string problem_text(const LoadProblem& p) {
+  std::string text = fmt::format("{}: {}: {}\n", p.fatal ? "error" : "note", p.reader, p.message);
+  if (!p.fix.empty()) text += fmt::format("  help: {}\n", p.fix);
+  return text;
+}
+
+}  // namespace
+
+std::string to_text(const PlanReport& r) {
+  std::string out = fmt::format("plan for {}\n\n", r.model);
+  Table quantized("<>><>>>");
+  quantized.add({"modules", "count", "shape", "scheme", "from", "to", "ratio"});
+  Table kept("<>>><");
+  kept.add({"stored as they are", "count", "shape", "bytes", "why"});
+  for (const ModuleGroup& g : r.groups) {
+    if (g.scheme.empty()) {
+      kept.add({g.name, format_count(g.count), shape_text(g.shape), format_bytes(g.source_bytes), g.reason});
+    } else {
+      quantized.add({g.name, format_count(g.count), shape_text(g.shape),
+                     fmt::format("{} ({})", g.scheme, g.format), format_bytes(g.source_bytes),
+                     format_bytes(g.output_bytes), ratio(g.source_bytes, g.output_bytes)});
+    }
+  }
+  out += quantized.text() + "\n" + kept.text() + "\n";
+
+  Table totals("<<");
+  totals.add({"source", fmt::format("{} in {} shard{}", format_bytes(r.source_bytes), r.shards,
+                                    r.shards == 1 ? "" : "s")});
+  totals.add({"output", fmt::format("{} ({} bytes, {} tensors): {} of free disk needed",
+                                    format_bytes(r.output_bytes), format_count(r.output_bytes),
+                                    format_count(r.tensors), format_bytes(r.output_bytes))});
+  totals.add({"memory", fmt::format("{} at the peak, with {} thread{}", format_bytes(r.peak_memory),
+                                    r.threads, r.threads == 1 ? "" : "s")});
+  totals.add(
+      {"time", fmt::format("about {} (this CPU's kernels; a disk of {}/s assumed)", format_seconds(r.seconds),
+                           format_bytes(static_cast<uint64_t>(r.disk_bytes_per_second)))});
+  out += totals.text();
+  for (const std::string& file : r.skipped_files) out += fmt::format("note: not carried over: {}\n", file);
+  for (const LoadProblem& p : r.problems) out += "\n" + problem_text(p);
+  if (r.problems.empty()) out += "\nno load rule is broken: docs/load-rules.md lists what was checked\n";
+  return out;
+}
+
+std::string to_text(const CompressionSummary& s) {
+  Table table("<><>><>");
+  table.add({"quantized", "modules", "scheme", "error", "worst", "in", "zero groups"});
+  for (const ClassErrors& c : s.classes) {
+    table.add({c.name, format_count(c.modules), c.scheme, percent(c.relative_error), percent(c.worst_error),
+               c.worst_module, format_count(c.zero_groups)});
+  }
+  std::string out = table.text();
+  out += fmt::format("\n{}: {} from {} ({}), relative error of all quantized weights {}\n", s.output,
+                     format_bytes(s.output_bytes), format_bytes(s.source_bytes),
+                     ratio(s.source_bytes, s.output_bytes), percent(s.relative_error));
+  out += fmt::format("{}, peak memory {}", format_seconds(s.seconds), format_bytes(s.peak_memory));
+  if (s.resumed_bytes > 0) out += fmt::format(", {} done by an earlier run", format_bytes(s.resumed_bytes));
+  return out + "\n";
+}
+
+std::string to_text(const InspectReport& r) {
+  std::string out = fmt::format("{}: {}{}\n\n", r.folder, r.model_type,
+                                r.quantization.empty() ? ", not quantized" : ", " + r.quantization);
+  Table table("<>>>><");
+  table.add({"modules", "count", "shape", "bytes", "ratio", "scheme"});
+  for (const TensorClass& c : r.classes) {
+    table.add({c.name, format_count(c.modules), c.shape.empty() ? "" : shape_text(c.shape),
+               format_bytes(c.bytes), ratio(c.dense_bytes, c.bytes),
+               c.scheme.empty() ? "" : fmt::format("{} ({})", c.scheme, c.format)});
+  }
+  out += table.text();
+  return out + fmt::format("\n{} tensors in {} shard{}: {}, {} before compression ({})\n",
+                           format_count(r.tensors), r.shards, r.shards == 1 ? "" : "s", format_bytes(r.bytes),
+                           format_bytes(r.dense_bytes), ratio(r.dense_bytes, r.bytes));
+}
+
+std::string to_text(const VerifyReport& r) {
+  std::string out;
+  struct Row {
+    uint64_t count = 0;
+    double least = 1e300, most = 0;
+    std::string worst;
+  };
+  std::map<std::string, Row> schemes;
+  for (const TensorCheck& c : r.modules) {
+    Row& row = schemes[c.scheme];
+    ++row.count;
+    row.least = std::min(row.least, c.relative_error);
+    if (c.relative_error >= row.most) {
+      row.most = c.relative_error;
+      row.worst = c.module;
+    }
+  }
+  Table table("<>>><");
+  table.add({"scheme", "modules", "least error", "most", "in"});
+  for (const auto& [scheme, row] : schemes)
+    table.add({scheme, format_count(row.count), percent(row.least), percent(row.most), row.worst});
+  out += table.text();
+  out +=
+      fmt::format("\n{} quantized modules, relative error {}; {} untouched tensors byte-equal\n",
+                  format_count(r.modules.size()), percent(r.relative_error), format_count(r.equal_tensors));
+  for (const std::string& failure : r.failures) out += "failed: " + failure + "\n";
+  out += r.failures.empty()
+             ? "verified\n"
+             : fmt::format("{} failure{}\n", r.failures.size(), r.failures.size() == 1 ? "" : "s");
+  return out;
+}
+
+std::string to_text(const Error& error) {
+  std::string out = fmt::format("error: {}\n", error.what());
+  if (!error.help().empty())
+    out += fmt::format(
+        "help: {}\n",
+        indented(error.help(), error.help().find("\n      ") != std::string::npos ? "" : "      "));
+  return out;
+}
+
+}  // namespace tersor

@@ -1,0 +1,61 @@
+#include "tersor/cli/progress_line.h"
+
+#include <cstdio>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "tersor/base/text.h"
+
+namespace tersor {
+namespace {
+
+constexpr double kPlainLineSeconds = 10;
+
+}  // namespace
+
+uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t total = 0, resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::string progress_text(const RunProgress& p, uint64_t resident) {
+  const double share = p.total == 0 ? 1.0 : static_cast<double>(p.done) / static_cast<double>(p.total);
+  std::string text = fmt::format("{:<11} {:3.0f} %  {} of {}", p.phase, 100 * share, format_bytes(p.done),
+                                 format_bytes(p.total));
+  const double here = static_cast<double>(p.done - p.resumed);
+  // A rate of the first tenth of a second would promise anything.
+  if (p.phase == "compressing" && p.seconds >= 0.1 && here > 0) {
+    const double rate = here / p.seconds;
+    text += fmt::format("  {}/s  {} left", format_bytes(static_cast<uint64_t>(rate)),
+                        format_seconds(static_cast<double>(p.total - p.done) / rate));
+  }
+  return text + fmt::format("  memory {}", format_bytes(resident));
+}
+
+ProgressLine::ProgressLine() : terminal_(::isatty(STDERR_FILENO) == 1) {}
+ProgressLine::~ProgressLine() { clear(); }
+
+void ProgressLine::clear() {
+  if (drawn_) std::fputs("\r\033[K", stderr);
+  drawn_ = false;
+}
+
+void ProgressLine::show(const RunProgress& p) {
+  if (terminal_) {
+    fmt::print(stderr, "\r{}\033[K", progress_text(p, resident_bytes()));
+    std::fflush(stderr);
+    drawn_ = true;
+    return;
+  }
+  const bool new_phase = p.phase != last_phase_;
+  if (!new_phase && p.seconds - last_ < kPlainLineSeconds) return;
+  last_phase_ = p.phase;
+  last_ = p.seconds;
+  fmt::print(stderr, "{}\n", progress_text(p, resident_bytes()));
+}
+
+}  // namespace tersor

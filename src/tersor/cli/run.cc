@@ -1,0 +1,136 @@
+#include "tersor/cli/run.h"
+
+#include <cstdio>
+#include <exception>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "tersor/base/error.h"
+#include "tersor/base/version.h"
+#include "tersor/cli/arguments.h"
+#include "tersor/cli/printing.h"
+#include "tersor/cli/progress_line.h"
+
+namespace tersor {
+namespace {
+
+constexpr int kDone = 0;
+
+void print(const std::string& text) { fmt::print("{}{}", text, text.ends_with('\n') ? "" : "\n"); }
+
+// One JSON object per line: {"event": …, "<event>": {…}}.
+class JsonLog {
+ public:
+  explicit JsonLog(const std::string& path) {
+    if (path.empty()) return;
+    file_.reset(std::fopen(path.c_str(), "w"));
+    if (!file_) throw runtime_error(fmt::format("cannot write the log {}", path), "check `--log-json`");
+  }
+  void add(std::string_view event, std::string json) {
+    if (!file_) return;
+    std::erase(json, '\n');  // text inside the JSON has its line ends escaped
+    fmt::print(file_.get(), "{{\"event\": \"{}\", \"{}\": {}}}\n", event, event, json);
+    std::fflush(file_.get());
+  }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* f) const { std::fclose(f); }
+  };
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+int run_compress(const Arguments& args) {
+  JsonLog log(args.log_json);
+  ProgressLine line;
+  OneshotOptions options{.output = args.output, .overwrite = args.overwrite, .planned = {}, .progress = {}};
+  options.planned = [&](const PlanReport& report) {
+    log.add("plan", to_json(report));
+    if (!args.quiet) print(to_text(report));
+    std::fflush(stdout);
+  };
+  options.progress = [&](const RunProgress& p) {
+    if (!args.quiet) line.show(p);
+    log.add(
+        "progress",
+        fmt::format(
+            R"({{"phase": "{}", "done": {}, "total": {}, "resumed": {}, "seconds": {:.3f}, "memory": {}}})",
+            p.phase, p.done, p.total, p.resumed, p.seconds, resident_bytes()));
+  };
+  const CompressionSummary summary = oneshot(args.request, options);
+  line.clear();
+  log.add("summary", to_json(summary));
+  if (!args.quiet) print("\n" + to_text(summary));
+  return kDone;
+}
+
+int run_plan(const Arguments& args) {
+  const PlanReport report = plan(args.request);
+  print(args.json ? to_json(report) : to_text(report));
+  return report.loadable || args.request.allow_unloadable ? kDone : static_cast<int>(ErrorCode::kPlanRefused);
+}
+
+int run_inspect(const Arguments& args) {
+  const InspectReport report = inspect(args.folder);
+  print(args.json ? to_json(report) : to_text(report));
+  return kDone;
+}
+
+int run_verify(const Arguments& args) {
+  const VerifyReport report = verify(args.folder, args.reference, args.request.threads);
+  if (args.json) {
+    print(to_json(report));
+  } else if (!args.quiet || !report.failures.empty()) {
+    print(to_text(report));
+  }
+  return report.failures.empty() ? kDone : static_cast<int>(ErrorCode::kRuntime);
+}
+
+int dispatch(const Arguments& args) {
+  switch (args.command) {
+    case Command::kCompress:
+      return run_compress(args);
+    case Command::kPlan:
+      return run_plan(args);
+    case Command::kInspect:
+      return run_inspect(args);
+    case Command::kVerify:
+      return run_verify(args);
+    case Command::kVersion:
+      print(fmt::format("tersor {}", version()));
+      return kDone;
+    case Command::kNone:
+      break;
+  }
+  return static_cast<int>(ErrorCode::kUsage);
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv) {
+  try {
+    std::string help;
+    const Arguments args = parse_arguments(argc, argv, help);
+    if (!help.empty()) {
+      print(help);
+      return kDone;
+    }
+    return dispatch(args);
+  } catch (const Error& e) {
+    std::fflush(stdout);
+    fmt::print(stderr, "{}", to_text(e));
+    return static_cast<int>(e.code());
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "error: out of memory\nhelp: use fewer threads: `--threads 1`\n");
+    return static_cast<int>(ErrorCode::kRuntime);
+  } catch (const std::exception& e) {
+    fmt::print(
+        stderr,
+        "error: {}\nhelp: this is a defect of tersor; please report it with the command that shows it\n",
+        e.what());
+    return static_cast<int>(ErrorCode::kRuntime);
+  }
+}
+
+}  // namespace tersor

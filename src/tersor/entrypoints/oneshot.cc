@@ -1,0 +1,125 @@
+#include "tersor/entrypoints/oneshot.h"
+
+#include <cmath>
+#include <fstream>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "tersor/base/error.h"
+#include "tersor/entrypoints/session.h"
+#include "tersor/pipelines/data_free.h"
+
+namespace tersor {
+namespace {
+
+double relative(double squared_error, double squared_norm) {
+  return squared_norm > 0 ? std::sqrt(squared_error / squared_norm) : 0;
+}
+
+// "experts.down_proj", "q_proj": the role of a module in its layer.
+std::string class_of(const std::string& name) {
+  const std::string group = group_name(name);
+  const size_t star = group.rfind("*.");
+  const std::string tail = star == std::string::npos ? group : group.substr(star + 2);
+  if (group.find("experts.*.") != std::string::npos) return "experts." + tail;
+  const size_t dot = tail.rfind('.');
+  return dot == std::string::npos ? tail : tail.substr(dot + 1);
+}
+
+std::vector<ClassErrors> errors_by_class(const CompressionPlan& plan,
+                                         const std::vector<PieceStatistics>& modules, double& overall) {
+  std::map<std::pair<std::string, std::string>, size_t> index;
+  std::vector<ClassErrors> classes;
+  std::vector<PieceStatistics> sums;
+  PieceStatistics total;
+  for (size_t m = 0; m < modules.size(); ++m) {
+    if (!plan.decisions[m].scheme) continue;
+    const std::string& name = plan.inventory.modules[m].name.name;
+    const std::string scheme = describe(plan.schemes[*plan.decisions[m].scheme]);
+    const auto [it, fresh] = index.try_emplace({class_of(name), scheme}, classes.size());
+    if (fresh) {
+      classes.emplace_back();
+      classes.back().name = class_of(name);
+      classes.back().scheme = scheme;
+      sums.emplace_back();
+    }
+    ClassErrors& c = classes[it->second];
+    const PieceStatistics& s = modules[m];
+    sums[it->second].squared_error += s.squared_error;
+    sums[it->second].squared_norm += s.squared_norm;
+    total.squared_error += s.squared_error;
+    total.squared_norm += s.squared_norm;
+    ++c.modules;
+    c.zero_groups += s.zero_groups;
+    if (const double e = relative(s.squared_error, s.squared_norm); e >= c.worst_error) {
+      c.worst_error = e;
+      c.worst_module = name;
+    }
+  }
+  for (size_t i = 0; i < classes.size(); ++i)
+    classes[i].relative_error = relative(sums[i].squared_error, sums[i].squared_norm);
+  overall = relative(total.squared_error, total.squared_norm);
+  return classes;
+}
+
+// The process's own peak since it started.
+uint64_t peak_resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::string key;
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;
+  }
+  return 0;
+}
+
+RunProgress to_public(const Progress& p) {
+  constexpr const char* kPhases[] = {"checking", "compressing", "finishing"};
+  return {kPhases[static_cast<int>(p.phase)], p.done, p.total, p.resumed, p.seconds};
+}
+
+// `path` is `folder` or lies in it.
+bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  const auto p = std::filesystem::weakly_canonical(path), f = std::filesystem::weakly_canonical(folder);
+  const auto [end, unused] = std::mismatch(f.begin(), f.end(), p.begin(), p.end());
+  return end == f.end();
+}
+
+}  // namespace
+
+CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptions& options) {
+  if (options.output.empty()) throw usage_error("no output folder is named", "give one with `-o FOLDER`");
+  const Session session = open_session(request);
+  if (lies_in(options.output, session.checkpoint.folder)) {
+    throw usage_error(fmt::format("the output folder {} lies in the checkpoint's own folder {}",
+                                  options.output, session.checkpoint.folder.string()),
+                      "give a folder outside of it: the source is never written to");
+  }
+  if (lies_in(session.checkpoint.folder, options.output)) {
+    throw usage_error(fmt::format("the output folder {} holds the checkpoint {}", options.output,
+                                  session.checkpoint.folder.string()),
+                      "give a folder that does not hold the source");
+  }
+  if (options.planned) options.planned(report_of(session));
+  if (!request.allow_unloadable) refuse_unloadable(session.plan);
+
+  OutputFolder output(options.output, options.overwrite);
+  RunOptions run{.threads = session.threads,
+                 .overwrite = options.overwrite,
+                 .progress = {},
+                 .progress_interval = options.progress_interval};
+  if (options.progress) run.progress = [&](const Progress& p) { options.progress(to_public(p)); };
+  const RunSummary done = run_data_free(session.checkpoint, session.plan, output, run);
+
+  CompressionSummary summary;
+  summary.output = options.output;
+  summary.classes = errors_by_class(session.plan, done.modules, summary.relative_error);
+  summary.source_bytes = session.plan.source_bytes;
+  summary.output_bytes = session.plan.output_bytes;
+  summary.resumed_bytes = done.resumed_bytes;
+  summary.seconds = done.seconds;
+  summary.peak_memory = peak_resident_bytes();
+  return summary;
+}
+
+}  // namespace tersor

@@ -1,0 +1,64 @@
+// tersor::oneshot: compresses a checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tersor/entrypoints/plan.h"
+#include "tersor/entrypoints/request.h"
+
+namespace tersor {
+
+// How far a run is; source bytes.
+struct RunProgress {
+  std::string phase;  // "checking", "compressing", "finishing"
+  uint64_t done = 0;  // finished, those of earlier runs included
+  uint64_t total = 0;
+  uint64_t resumed = 0;  // of `done`: finished by earlier runs
+  double seconds = 0;    // since this run began with the phase
+};
+
+struct OneshotOptions {
+  std::string output;      // the folder to make
+  bool overwrite = false;  // replace an existing or unfinished output
+  // Both may be empty. `planned` is called once before any work; `progress` from worker threads, one call at
+  // a time, at most every `progress_interval` seconds.
+  std::function<void(const PlanReport&)> planned;
+  std::function<void(const RunProgress&)> progress;
+  double progress_interval = 0.1;
+};
+
+// Errors of the quantized weights of one module class ("q_proj", "experts.down_proj", …).
+struct ClassErrors {
+  std::string name;
+  uint64_t modules = 0;
+  std::string scheme;
+  double relative_error = 0;  // ‖W − Ŵ‖_F / ‖W‖_F over the class
+  double worst_error = 0;     // of one module
+  std::string worst_module;
+  uint64_t zero_groups = 0;  // scales of nothing but zeros
+};
+
+struct CompressionSummary {
+  std::string output;
+  std::vector<ClassErrors> classes;
+  double relative_error = 0;   // over all quantized weights
+  uint64_t source_bytes = 0;   // of the source's shards
+  uint64_t output_bytes = 0;   // of the output folder
+  uint64_t resumed_bytes = 0;  // source bytes that an earlier, killed run had finished
+  double seconds = 0;
+  uint64_t peak_memory = 0;  // of the process so far
+};
+
+// Plans and carries out: the output folder appears under its name when it is complete. Until then its work
+// lies in `<output>.partial`, and the same call goes on from there, also after kill -9, and ends in the same
+// bytes. Throws tersor::Error: kUsage, kInput and kPlanRefused as tersor::plan, the last also for a result
+// that would not load (unless allow_unloadable); kRuntime when the machine fails (disk full, another run on
+// the same folder). May be called from any thread; two calls must not share an output.
+CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptions& options);
+
+std::string to_json(const CompressionSummary& summary);
+
+}  // namespace tersor

@@ -1,0 +1,310 @@
+// The whole job on small checkpoints: same bytes for every number of threads and after every kill.
+#include "tersor/entrypoints/oneshot.h"
+
+#include <csignal>
+#include <tuple>
+
+#include "temp_folder.h"
+#include "toy_checkpoint.h"
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tersor/base/error.h"
+#include "tersor/entrypoints/verify.h"
+#include "tersor/io/output_folder.h"
+
+namespace tersor {
+namespace {
+
+class OneshotTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    toy::write_checkpoint(folder_ / "model", toy::llama_config(sizes_), toy::llama_tensors(sizes_), 3);
+    request_.model = folder_ / "model";
+    request_.scheme = "W4A16";
+    request_.ignore = {"lm_head"};
+    request_.group_size = 64;
+    request_.threads = 2;
+  }
+
+  OneshotOptions to(const std::string& name) const {
+    OneshotOptions options;
+    options.output = folder_ / name;
+    return options;
+  }
+
+  std::map<std::string, std::string> compress(const std::string& name) {
+    oneshot(request_, to(name));
+    return toy::read_folder(folder_ / name);
+  }
+
+  Error error_of(const OneshotOptions& options) const {
+    try {
+      oneshot(request_, options);
+    } catch (const Error& e) {
+      return e;
+    }
+    return {ErrorCode::kRuntime, "no error"};
+  }
+
+  TempFolder folder_;
+  toy::Sizes sizes_;
+  CompressionRequest request_;
+};
+
+TEST_F(OneshotTest, WritesWhatThePlanPromises) {
+  for (const char* scheme :
+       {"W4A16", "W4A16_ASYM", "W8A8", "W3A16", "W8A16", "FP8_DYNAMIC", "NVFP4A16", "MXFP4", "MXFP8"}) {
+    request_.scheme = scheme;
+    request_.group_size.reset();
+    if (std::string(scheme).find("A16") == 2) request_.group_size = 64;
+    const PlanReport planned = plan(request_);
+    EXPECT_TRUE(planned.loadable) << scheme;
+    uint64_t bytes = 0;
+    for (const auto& [name, text] : compress(scheme)) bytes += text.size();
+    EXPECT_EQ(bytes, planned.output_bytes) << scheme;
+    const VerifyReport verified = verify(folder_ / scheme, request_.model);
+    EXPECT_TRUE(verified.failures.empty()) << scheme << ": " << verified.failures.front();
+    EXPECT_EQ(verified.modules.size(), 7 * sizes_.layers);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / (std::string(scheme) + ".partial")));
+  }
+}
+
+TEST_F(OneshotTest, SameBytesForEveryNumberOfThreads) {
+  for (const char* scheme : {"W4A16", "NVFP4A16"}) {
+    request_.scheme = scheme;
+    if (std::string(scheme) == "NVFP4A16") request_.group_size.reset();
+    request_.threads = 1;
+    const auto one = compress(std::string(scheme) + "1");
+    request_.threads = 5;
+    EXPECT_EQ(compress(std::string(scheme) + "5"), one);
+  }
+}
+
+// Runs the compression in a child that kills itself at its `calls`-th progress report of the phase that
+// compresses: after `calls` - 1 pieces. True when it was killed.
+bool run_and_die(const CompressionRequest& request, const std::string& output, int calls) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    OneshotOptions options;
+    options.output = output;
+    options.progress_interval = 0;  // a report after every piece
+    options.progress = [&](const RunProgress& p) {
+      if (p.phase == "compressing" && --calls == 0) ::raise(SIGKILL);
+    };
+    try {
+      oneshot(request, options);
+    } catch (...) {
+      ::_exit(9);
+    }
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0) << WEXITSTATUS(status);
+  return WIFSIGNALED(status);
+}
+
+TEST_F(OneshotTest, AKillAtAnyPieceCostsOnlyThatPiece) {
+  for (const char* scheme : {"W4A16", "NVFP4A16"}) {
+    request_.scheme = scheme;
+    if (std::string(scheme) == "NVFP4A16") request_.group_size.reset();
+    const std::string base = scheme;
+    const auto uninterrupted = compress(base);
+    int kills = 0;
+    for (int calls = 1;; ++calls) {
+      const std::string name = base + "-" + std::to_string(calls);
+      if (!run_and_die(request_, folder_ / name, calls)) break;
+      ++kills;
+      EXPECT_FALSE(std::filesystem::exists(folder_ / name));
+      const CompressionSummary resumed = oneshot(request_, to(name));
+      if (calls > 5) {
+        EXPECT_GT(resumed.resumed_bytes, 0u);
+      }
+      ASSERT_EQ(toy::read_folder(folder_ / name), uninterrupted) << calls;
+    }
+    EXPECT_GT(kills, 15);
+  }
+}
+
+TEST_F(OneshotTest, KilledAgainAndAgainItStillArrives) {
+  const auto uninterrupted = compress("once");
+  int kills = 0;
+  while (run_and_die(request_, folder_ / "often", 5)) ASSERT_LT(++kills, 100);
+  EXPECT_GT(kills, 2);
+  EXPECT_EQ(toy::read_folder(folder_ / "often"), uninterrupted);
+}
+
+TEST_F(OneshotTest, DamagedPiecesAreDoneAgain) {
+  const auto uninterrupted = compress("once");
+  ASSERT_TRUE(run_and_die(request_, folder_ / "damaged", 15));
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "damaged.partial")) {
+    if (entry.path().extension() != ".safetensors") continue;
+    std::string text = read_file(entry.path(), UINT64_MAX);
+    for (size_t at = 2000; at < text.size(); at += 997) text[at] = static_cast<char>(text[at] + 1);
+    write_file_atomically(entry.path(), text);
+  }
+  EXPECT_EQ(compress("damaged"), uninterrupted);
+}
+
+TEST_F(OneshotTest, AnUnfinishedRunOfAnotherRecipeIsNotMixedIn) {
+  ASSERT_TRUE(run_and_die(request_, folder_ / "out", 8));
+  request_.group_size = 32;
+  const Error refused = error_of(to("out"));
+  EXPECT_EQ(refused.code(), ErrorCode::kUsage);
+  EXPECT_NE(std::string(refused.what()).find("unfinished run"), std::string::npos);
+  OneshotOptions options = to("out");
+  options.overwrite = true;
+  oneshot(request_, options);
+  EXPECT_EQ(toy::read_folder(folder_ / "out"), compress("fresh"));
+}
+
+TEST_F(OneshotTest, AChangedSourceIsNotMixedIn) {
+  ASSERT_TRUE(run_and_die(request_, folder_ / "out", 8));
+  toy::write_checkpoint(folder_ / "model", toy::llama_config(sizes_), toy::llama_tensors(sizes_), 3);
+  EXPECT_EQ(error_of(to("out")).code(), ErrorCode::kUsage);
+}
+
+TEST_F(OneshotTest, TwoRunsExcludeEachOther) {
+  const OutputFolder held(folder_ / "out", false);
+  const Error refused = error_of(to("out"));
+  EXPECT_EQ(refused.code(), ErrorCode::kRuntime);
+}
+
+TEST_F(OneshotTest, AnExistingOutputIsKept) {
+  const auto first = compress("out");
+  EXPECT_EQ(error_of(to("out")).code(), ErrorCode::kUsage);
+  EXPECT_EQ(toy::read_folder(folder_ / "out"), first);
+  OneshotOptions options = to("out");
+  options.overwrite = true;
+  request_.group_size = 32;
+  oneshot(request_, options);
+  EXPECT_NE(toy::read_folder(folder_ / "out"), first);
+}
+
+TEST_F(OneshotTest, TheSourceFolderIsNeverWrittenTo) {
+  const auto before = toy::read_folder(folder_ / "model");
+  EXPECT_EQ(error_of(to("model")).code(), ErrorCode::kUsage);
+  EXPECT_EQ(error_of(to("model/out")).code(), ErrorCode::kUsage);
+  EXPECT_EQ(error_of(to("model/../model/x")).code(), ErrorCode::kUsage);
+  EXPECT_EQ(toy::read_folder(folder_ / "model"), before);
+}
+
+TEST_F(OneshotTest, NonFiniteWeightsAreNamed) {
+  auto tensors = toy::llama_tensors(sizes_);
+  for (auto& t : tensors) {
+    if (t.name == "model.layers.1.mlp.up_proj.weight")
+      std::tie(t.bytes[600], t.bytes[601]) = std::pair(std::byte{0xC0}, std::byte{0x7F});
+  }
+  toy::write_checkpoint(folder_ / "model", toy::llama_config(sizes_), tensors, 3);
+  for (const char* scheme : {"W4A16", "NVFP4A16"}) {
+    request_.scheme = scheme;
+    if (std::string(scheme) == "NVFP4A16") request_.group_size.reset();
+    const Error error = error_of(to(scheme));
+    EXPECT_EQ(error.code(), ErrorCode::kInput);
+    EXPECT_NE(std::string(error.what()).find("`model.layers.1.mlp.up_proj.weight` in model-0000"),
+              std::string::npos)
+        << error.what();
+    EXPECT_FALSE(std::filesystem::exists(folder_ / scheme));
+  }
+}
+
+TEST_F(OneshotTest, AFullDiskIsToldAndNothingAppears) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{20000, 20000};  // no file may grow above 20 kB
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const Error error = error_of(to("out"));
+    ::_exit(error.code() == ErrorCode::kRuntime &&
+                    std::string(error.what()).find("out.partial") != std::string::npos
+                ? 0
+                : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
+  oneshot(request_, to("out"));  // with room again, it goes on
+}
+
+TEST_F(OneshotTest, GroupsThatDoNotDivideAreRefusedWithSizesThatDo) {
+  request_.group_size = 96;
+  const Error error = error_of(to("out"));
+  EXPECT_EQ(error.code(), ErrorCode::kPlanRefused);
+  EXPECT_NE(std::string(error.what()).find("group_size 96 does not divide the 128, 256 columns"),
+            std::string::npos)
+      << error.what();
+  EXPECT_NE(error.help().find("--group-size 128"), std::string::npos) << error.help();
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out.partial"));
+}
+
+TEST_F(OneshotTest, SchemesThatNeedCalibrationSaySo) {
+  request_.group_size.reset();
+  for (const char* scheme : {"FP8", "NVFP4"}) {
+    request_.scheme = scheme;
+    const Error error = error_of(to("out"));
+    EXPECT_EQ(error.code(), ErrorCode::kPlanRefused);
+    EXPECT_NE(std::string(error.what()).find("calibration"), std::string::npos);
+  }
+}
+
+TEST_F(OneshotTest, FusedExpertsGiveTheTensorsOfSeparateOnes) {
+  const Json config = {{"model_type", "qwen3_moe"},
+                       {"hidden_size", 64},
+                       {"num_hidden_layers", 1},
+                       {"moe_intermediate_size", 64}};
+  const std::string prefix = "model.layers.0.mlp.experts";
+  toy::Tensor gate_up = toy::random_tensor(prefix + ".gate_up_proj", {2, 128, 64}, 1);
+  toy::Tensor down = toy::random_tensor(prefix + ".down_proj", {2, 64, 64}, 2);
+  std::vector<toy::Tensor> separate;
+  auto slice = [&](const toy::Tensor& from, const std::string& name, uint64_t at) {
+    toy::Tensor t{name, DType::kBF16, {64, 64}, {}};
+    t.bytes.assign(from.bytes.begin() + static_cast<int64_t>(at * 64 * 64 * 2),
+                   from.bytes.begin() + static_cast<int64_t>((at + 1) * 64 * 64 * 2));
+    separate.push_back(t);
+  };
+  for (uint64_t e = 0; e < 2; ++e) {
+    slice(gate_up, prefix + "." + std::to_string(e) + ".gate_proj.weight", 2 * e);
+    slice(gate_up, prefix + "." + std::to_string(e) + ".up_proj.weight", 2 * e + 1);
+    slice(down, prefix + "." + std::to_string(e) + ".down_proj.weight", e);
+  }
+  toy::write_checkpoint(folder_ / "fused", config, {gate_up, down});
+  toy::write_checkpoint(folder_ / "separate", config, separate);
+  request_.ignore.clear();
+  request_.allow_unloadable = true;  // only the bytes matter here
+  for (const char* scheme : {"W4A16", "NVFP4A16", "FP8_DYNAMIC"}) {
+    request_.scheme = scheme;
+    request_.group_size.reset();
+    if (std::string(scheme) == "W4A16") request_.group_size = 32;
+    request_.model = folder_ / "fused";
+    const auto a = compress(std::string("a-") + scheme);
+    request_.model = folder_ / "separate";
+    const auto b = compress(std::string("b-") + scheme);
+    EXPECT_EQ(a.at("model.safetensors"), b.at("model.safetensors")) << scheme;
+    EXPECT_TRUE(verify(folder_ / (std::string("a-") + scheme), folder_ / "fused").failures.empty());
+  }
+}
+
+TEST_F(OneshotTest, VerifyFindsEveryFlippedByte) {
+  compress("out");
+  const auto shards = {"model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors",
+                       "model-00003-of-00003.safetensors"};
+  for (const char* shard : shards) {
+    const std::filesystem::path path = folder_ / "out" / shard;
+    const std::string intact = read_file(path, UINT64_MAX);
+    std::string damaged = intact;
+    // The exponent of a bf16 that is copied (an embedding or a norm) or of a scale: the last bytes of the
+    // file.
+    damaged[damaged.size() - 1] = static_cast<char>(damaged[damaged.size() - 1] ^ 0x7F);
+    write_file_atomically(path, damaged);
+    EXPECT_FALSE(verify(folder_ / "out", request_.model).failures.empty()) << shard;
+    write_file_atomically(path, intact);
+  }
+  EXPECT_TRUE(verify(folder_ / "out", request_.model).failures.empty());
+}
+
+}  // namespace
+}  // namespace tersor

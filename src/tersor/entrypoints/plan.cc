@@ -1,0 +1,111 @@
+#include "tersor/entrypoints/plan.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "tersor/entrypoints/session.h"
+
+namespace tersor {
+namespace {
+
+// What a program that copies files gets from a common solid-state disk; only the prediction uses it.
+constexpr double kDiskBytesPerSecond = 1e9;
+
+// Collects modules of one name pattern, shape and fate.
+class Groups {
+ public:
+  ModuleGroup& at(const std::string& name, const Shape& shape, const std::string& scheme,
+                  const std::string& reason) {
+    const auto [it, fresh] = index_.try_emplace({name, shape, scheme, reason}, groups_.size());
+    if (fresh) {
+      groups_.emplace_back();
+      groups_.back().name = name;
+      groups_.back().shape = shape;
+      groups_.back().scheme = scheme;
+      groups_.back().reason = reason;
+    }
+    return groups_[it->second];
+  }
+
+  std::vector<ModuleGroup> take() {
+    std::ranges::stable_sort(groups_, {}, [](const ModuleGroup& g) { return g.scheme.empty(); });
+    return std::move(groups_);
+  }
+
+ private:
+  std::map<std::tuple<std::string, Shape, std::string, std::string>, size_t> index_;
+  std::vector<ModuleGroup> groups_;
+};
+
+std::vector<ModuleGroup> module_groups(const CompressionPlan& plan) {
+  Groups groups;
+  std::vector<std::string> schemes;
+  for (const QuantizationScheme& scheme : plan.schemes) schemes.push_back(describe(scheme));
+  for (size_t m = 0; m < plan.decisions.size(); ++m) {
+    const SourceModule& module = plan.inventory.modules[m];
+    const ModuleDecision& decision = plan.decisions[m];
+    const uint64_t bytes = module.has_weight ? *num_bytes(module.shape, module.dtype) : 0;
+    const std::string name = group_name(module.name.name);
+    if (!decision.scheme) {
+      ModuleGroup& g = groups.at(name, module.shape, "", decision.reason);
+      ++g.count;
+      g.source_bytes += bytes;
+      g.output_bytes += bytes;
+      continue;
+    }
+    ModuleGroup& g = groups.at(name, module.shape, schemes[*decision.scheme], "");
+    g.format = format_name(*plan.schemes[*decision.scheme].format);
+    ++g.count;
+    g.source_bytes += bytes;
+    for (const size_t t : decision.stored)
+      g.output_bytes += plan.shards[module.place.shard].tensors[t].bytes();
+  }
+  return groups.take();
+}
+
+double predict_seconds(const Session& session) {
+  double compute = 0;
+  std::vector<uint64_t> bytes(session.plan.schemes.size());
+  DType dtype = DType::kBF16;
+  for (size_t m = 0; m < session.plan.decisions.size(); ++m) {
+    const SourceModule& module = session.plan.inventory.modules[m];
+    if (!session.plan.decisions[m].scheme) continue;
+    bytes[*session.plan.decisions[m].scheme] += *num_bytes(module.shape, module.dtype);
+    dtype = module.dtype;
+  }
+  for (size_t s = 0; s < bytes.size(); ++s)
+    compute += static_cast<double>(bytes[s]) * seconds_per_byte(session.plan.schemes[s], dtype);
+  const double disk =
+      static_cast<double>(session.plan.source_bytes + session.plan.output_bytes) / kDiskBytesPerSecond;
+  return std::max(compute / static_cast<double>(session.threads), disk);
+}
+
+}  // namespace
+
+PlanReport report_of(const Session& session) {
+  const CompressionPlan& plan = session.plan;
+  PlanReport report;
+  report.model = session.checkpoint.folder.string();
+  report.groups = module_groups(plan);
+  for (const LoadIssue& issue : plan.issues) {
+    report.problems.push_back(
+        {issue.rule, issue.reader, issue.fatal, issue.message, issue.fix, issue.modules});
+    if (issue.fatal) report.loadable = false;
+  }
+  for (const PlannedShard& shard : plan.shards) report.tensors += shard.tensors.size();
+  report.shards = plan.shards.size();
+  report.source_bytes = plan.source_bytes;
+  report.output_bytes = plan.output_bytes;
+  report.threads = session.threads;
+  report.peak_memory = predict_peak_memory(plan, session.threads);
+  report.seconds = predict_seconds(session);
+  report.disk_bytes_per_second = kDiskBytesPerSecond;
+  for (const SkippedFile& file : session.checkpoint.skipped_files)
+    report.skipped_files.push_back(file.relative_path + ": " + file.reason);
+  return report;
+}
+
+PlanReport plan(const CompressionRequest& request) { return report_of(open_session(request)); }
+
+}  // namespace tersor

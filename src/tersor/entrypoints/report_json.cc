@@ -1,0 +1,101 @@
+// The reports as JSON: keys are the names of the fields.
+#include "tersor/entrypoints/inspect.h"
+#include "tersor/entrypoints/oneshot.h"
+#include "tersor/entrypoints/plan.h"
+#include "tersor/entrypoints/verify.h"
+#include "tersor/io/json.h"
+
+namespace tersor {
+
+std::string to_json(const PlanReport& r) {
+  Json groups = Json::array(), problems = Json::array();
+  for (const ModuleGroup& g : r.groups) {
+    Json item = {{"name", g.name},
+                 {"count", g.count},
+                 {"shape", g.shape},
+                 {"source_bytes", g.source_bytes},
+                 {"output_bytes", g.output_bytes}};
+    if (g.scheme.empty()) {
+      item["reason"] = g.reason;
+    } else {
+      item["scheme"] = g.scheme;
+      item["format"] = g.format;
+    }
+    groups.push_back(std::move(item));
+  }
+  for (const LoadProblem& p : r.problems) {
+    problems.push_back({{"rule", p.rule},
+                        {"reader", p.reader},
+                        {"fatal", p.fatal},
+                        {"message", p.message},
+                        {"fix", p.fix},
+                        {"modules", p.modules}});
+  }
+  return dump_json({{"model", r.model},
+                    {"groups", groups},
+                    {"problems", problems},
+                    {"loadable", r.loadable},
+                    {"tensors", r.tensors},
+                    {"shards", r.shards},
+                    {"source_bytes", r.source_bytes},
+                    {"output_bytes", r.output_bytes},
+                    {"peak_memory", r.peak_memory},
+                    {"threads", r.threads},
+                    {"seconds", r.seconds},
+                    {"disk_bytes_per_second", r.disk_bytes_per_second},
+                    {"skipped_files", r.skipped_files}});
+}
+
+std::string to_json(const CompressionSummary& s) {
+  Json classes = Json::array();
+  for (const ClassErrors& c : s.classes) {
+    classes.push_back({{"name", c.name},
+                       {"modules", c.modules},
+                       {"scheme", c.scheme},
+                       {"relative_error", c.relative_error},
+                       {"worst_error", c.worst_error},
+                       {"worst_module", c.worst_module},
+                       {"zero_groups", c.zero_groups}});
+  }
+  return dump_json({{"output", s.output},
+                    {"classes", classes},
+                    {"relative_error", s.relative_error},
+                    {"source_bytes", s.source_bytes},
+                    {"output_bytes", s.output_bytes},
+                    {"resumed_bytes", s.resumed_bytes},
+                    {"seconds", s.seconds},
+                    {"peak_memory", s.peak_memory}});
+}
+
+std::string to_json(const InspectReport& r) {
+  Json classes = Json::array();
+  for (const TensorClass& c : r.classes) {
+    classes.push_back({{"name", c.name},
+                       {"modules", c.modules},
+                       {"scheme", c.scheme},
+                       {"format", c.format},
+                       {"shape", c.shape},
+                       {"bytes", c.bytes},
+                       {"dense_bytes", c.dense_bytes}});
+  }
+  return dump_json({{"folder", r.folder},
+                    {"model_type", r.model_type},
+                    {"quantization", r.quantization},
+                    {"classes", classes},
+                    {"tensors", r.tensors},
+                    {"shards", r.shards},
+                    {"bytes", r.bytes},
+                    {"dense_bytes", r.dense_bytes}});
+}
+
+std::string to_json(const VerifyReport& r) {
+  Json modules = Json::array();
+  for (const TensorCheck& c : r.modules)
+    modules.push_back({{"module", c.module}, {"scheme", c.scheme}, {"relative_error", c.relative_error}});
+  return dump_json({{"modules", modules},
+                    {"equal_tensors", r.equal_tensors},
+                    {"relative_error", r.relative_error},
+                    {"failures", r.failures}});
+}
+
+}  // namespace tersor

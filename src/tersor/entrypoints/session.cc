@@ -1,0 +1,46 @@
+#include "tersor/entrypoints/session.h"
+
+#include "tersor/base/error.h"
+#include "tersor/parallel/thread_pool.h"
+
+namespace tersor {
+namespace {
+
+Recipe recipe_of(const CompressionRequest& request) {
+  if (request.recipe_file.empty() == request.scheme.empty()) {
+    throw usage_error(request.scheme.empty() ? "nothing says how to compress: a recipe or a scheme is needed"
+                                             : "a recipe and a scheme were both given",
+                      "give one of `--recipe FILE` and `--scheme NAME` (such as FP8_DYNAMIC or W4A16)");
+  }
+  Recipe recipe;
+  if (!request.recipe_file.empty()) {
+    if (!request.targets.empty() || !request.ignore.empty() || !request.observer.empty()) {
+      throw usage_error("`--targets`, `--ignore` and `--observer` belong to `--scheme`, not to `--recipe`",
+                        "write them into the recipe");
+    }
+    recipe = read_recipe_file(request.recipe_file);
+  } else {
+    recipe = recipe_from_flags({.scheme = request.scheme,
+                                .targets = request.targets,
+                                .ignore = request.ignore,
+                                .observer = request.observer,
+                                .kv_cache_scheme = ""});
+  }
+  if (request.group_size || request.block_structure) {
+    apply_overrides(recipe, {.group_size = request.group_size, .block_structure = request.block_structure});
+  }
+  return recipe;
+}
+
+}  // namespace
+
+Session open_session(const CompressionRequest& request) {
+  Session session;
+  session.recipe = recipe_of(request);  // first: a misspelt recipe is told before a thousand headers are read
+  session.checkpoint = open_checkpoint(request.model);
+  session.plan = make_plan(session.checkpoint, session.recipe, {.tensor_parallel = request.tensor_parallel});
+  session.threads = request.threads == 0 ? available_cpus() : request.threads;
+  return session;
+}
+
+}  // namespace tersor

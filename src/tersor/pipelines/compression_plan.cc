@@ -1,0 +1,257 @@
+#include "tersor/pipelines/compression_plan.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "tersor/base/error.h"
+#include "tersor/base/text.h"
+#include "tersor/base/version.h"
+#include "tersor/compressors/quantization_config.h"
+#include "tersor/io/hash.h"
+#include "tersor/pipelines/output_layout.h"
+
+namespace tersor {
+namespace {
+
+// Throws when a scheme fell on something that cannot carry one.
+void check_quantizable(const SourceModule& module, const Checkpoint& checkpoint) {
+  const std::string where =
+      fmt::format("`{}` in {}", module.name.name, checkpoint.shards[module.place.shard].file_name);
+  const std::string skip = fmt::format("leave it as it is: `--ignore {}`", module.name.name);
+  if (!module.unsupported.empty()) {
+    throw input_error(fmt::format("{} cannot be quantized: {}", where, module.unsupported),
+                      "leave the experts as they are: `--ignore 're:.*\\.experts\\..*'`");
+  }
+  if (!module.is_matrix()) {
+    throw input_error(
+        fmt::format("{} has shape {}; a scheme needs a matrix [out, in]", where, to_string(module.shape)),
+        skip);
+  }
+  if (!is_weight_dtype(module.dtype)) {
+    throw input_error(
+        fmt::format("{} is stored as {}; BF16, F16 or F32 was expected", where, dtype_name(module.dtype)),
+        skip);
+  }
+  if (module.out() == 0 || module.in() == 0) {
+    throw input_error(fmt::format("{} has shape {}: it holds no weight", where, to_string(module.shape)),
+                      "the checkpoint may be a placeholder; download the real file, or " + skip);
+  }
+}
+
+// Calibration does not exist yet: what needs it is told now, not after an hour.
+void refuse_calibration(const Recipe& recipe) {
+  const std::vector<std::string> needs = needs_calibration(recipe);
+  if (needs.empty()) return;
+  throw Error(ErrorCode::kPlanRefused,
+              fmt::format("this recipe needs calibration data, which this version cannot use yet:\n  {}",
+                          fmt::join(needs, "\n  ")),
+              "FP8_DYNAMIC, FP8_BLOCK, W8A8, W4A16, NVFP4A16, MXFP4 and MXFP8 need none");
+}
+
+void decide(const Checkpoint& checkpoint, const Recipe& recipe, CompressionPlan& plan) {
+  std::vector<ModuleName> names;
+  names.reserve(plan.inventory.modules.size());
+  for (const SourceModule& m : plan.inventory.modules) names.push_back(m.name);
+  const ResolvedRecipe resolved = resolve_recipe(recipe, names);
+
+  // Schemes in use are numbered in order of their first module, as the reference writer numbers them.
+  std::map<size_t, size_t> renumbered;
+  plan.decisions.resize(names.size());
+  for (size_t m = 0; m < names.size(); ++m) {
+    const SourceModule& module = plan.inventory.modules[m];
+    const SchemeAssignment& assigned = resolved.assignments[m];
+    ModuleDecision& decision = plan.decisions[m];
+    if (!assigned.group || !module.kept_because.empty()) {
+      decision.reason = assigned.group ? module.kept_because : assigned.reason;
+      continue;
+    }
+    if (!resolved.groups[*assigned.group].weights) {
+      decision.reason = "its scheme leaves weights as they are";
+      continue;
+    }
+    check_quantizable(module, checkpoint);
+    const auto [it, fresh] = renumbered.try_emplace(*assigned.group, plan.schemes.size());
+    if (fresh) {
+      plan.schemes.push_back(resolved.groups[*assigned.group]);
+      plan.schemes.back().format = format_of(plan.schemes.back());
+    }
+    decision.scheme = it->second;
+    decision.matched_target = assigned.matched_target;
+    plan.quantized_source += *num_bytes(module.shape, module.dtype);
+  }
+  if (plan.schemes.empty()) {
+    throw usage_error("the recipe quantizes no module of this checkpoint",
+                      "`tersor plan` lists the modules that are there and why each is left as it is");
+  }
+}
+
+// The modules that readers would take for quantized ones, were they not named: config.json's `ignore`.
+std::vector<std::string> ignore_list(const CompressionPlan& plan) {
+  const bool embeddings_quantized = [&] {
+    for (size_t m = 0; m < plan.decisions.size(); ++m) {
+      if (plan.decisions[m].scheme && plan.inventory.modules[m].name.module_class == ModuleClass::kEmbedding)
+        return true;
+    }
+    return false;
+  }();
+  std::vector<std::string> ignore;
+  for (size_t m = 0; m < plan.decisions.size(); ++m) {
+    const SourceModule& module = plan.inventory.modules[m];
+    if (plan.decisions[m].scheme || module.kept_because == kMtpReason) continue;
+    const ModuleClass c = module.name.module_class;
+    if (c == ModuleClass::kLinear || c == ModuleClass::kRouter ||
+        (c == ModuleClass::kEmbedding && embeddings_quantized)) {
+      ignore.push_back(module.name.name);
+    }
+  }
+  std::ranges::sort(ignore);
+  ignore.insert(ignore.end(), plan.inventory.mtp_patterns.begin(), plan.inventory.mtp_patterns.end());
+  return ignore;
+}
+
+std::string index_json(const Checkpoint& checkpoint, const std::vector<PlannedShard>& shards) {
+  Json metadata = checkpoint.index_metadata.is_object() ? checkpoint.index_metadata : Json::object();
+  metadata.erase("total_parameters");  // counts elements of the source's tensors
+  Json weight_map = Json::object();
+  uint64_t total = 0;
+  for (const PlannedShard& shard : shards) {
+    for (const TensorInfo& info : shard.tensors) {
+      total += info.bytes();
+      weight_map[info.name] = shard.file_name;
+    }
+  }
+  metadata["total_size"] = total;
+  return dump_json(Json{{"metadata", metadata}, {"weight_map", weight_map}});
+}
+
+void write_texts(const Checkpoint& checkpoint, const Recipe& recipe,
+                 const std::optional<QuantizationArgs>& kv_cache_scheme, CompressionPlan& plan) {
+  Json config = checkpoint.config;
+  config["quantization_config"] = quantization_config_to_json(
+      {.groups = plan.schemes, .ignore = plan.ignore, .kv_cache_scheme = kv_cache_scheme});
+  plan.texts.emplace_back("config.json", dump_json(config));
+  plan.texts.emplace_back("recipe.yaml", recipe.yaml);
+  if (checkpoint.has_index)
+    plan.texts.emplace_back("model.safetensors.index.json", index_json(checkpoint, plan.shards));
+}
+
+std::vector<LoadIssue> find_load_issues(const Checkpoint& checkpoint, const CompressionPlan& plan,
+                                        const PlanOptions& options) {
+  LoadContext context{.config = &checkpoint.config,
+                      .modules = {},
+                      .ignore = plan.ignore,
+                      .kv_cache_scheme = std::nullopt,
+                      .tensor_parallel = options.tensor_parallel};
+  for (size_t m = 0; m < plan.decisions.size(); ++m) {
+    const SourceModule& module = plan.inventory.modules[m];
+    if (!module.is_matrix() || module.kept_because == kMtpReason) continue;
+    const auto& scheme = plan.decisions[m].scheme;
+    context.modules.push_back({.name = module.name.name,
+                               .out = module.out(),
+                               .in = module.in(),
+                               .weight_dtype = module.dtype,
+                               .scheme = scheme ? &plan.schemes[*scheme] : nullptr,
+                               .matched_target = plan.decisions[m].matched_target});
+  }
+  return check_load_rules(context);
+}
+
+// Groups that do not divide have no layout at all: told before one is made.
+void refuse_ragged_groups(const CompressionPlan& plan) {
+  struct Ragged {
+    std::vector<std::string> modules;
+    std::set<uint64_t> ins;
+  };
+  std::map<int64_t, Ragged> by_group_size;
+  for (size_t m = 0; m < plan.decisions.size(); ++m) {
+    if (!plan.decisions[m].scheme) continue;
+    const SourceModule& module = plan.inventory.modules[m];
+    const auto& group_size = plan.schemes[*plan.decisions[m].scheme].weights->group_size;
+    if (!group_size || *group_size <= 0 || module.in() % static_cast<uint64_t>(*group_size) == 0) continue;
+    Ragged& ragged = by_group_size[*group_size];
+    ragged.modules.push_back(module.name.name);
+    ragged.ins.insert(module.in());
+  }
+  if (by_group_size.empty()) return;
+  const auto& [group_size, ragged] = *by_group_size.begin();
+  std::vector<uint64_t> ins;  // of all modules in groups: the size offered must do for them all
+  for (size_t m = 0; m < plan.decisions.size(); ++m) {
+    if (plan.decisions[m].scheme && plan.schemes[*plan.decisions[m].scheme].weights->group_size)
+      ins.push_back(plan.inventory.modules[m].in());
+  }
+  std::vector<std::string> sizes;
+  for (const int64_t size : dividing_group_sizes(ins)) sizes.push_back(std::to_string(size));
+  throw Error(
+      ErrorCode::kPlanRefused,
+      fmt::format(
+          "group_size {} does not divide the {} columns of {} module{} ({}{})", group_size,
+          fmt::join(ragged.ins, ", "), ragged.modules.size(), ragged.modules.size() == 1 ? "" : "s",
+          quoted_list(std::span(ragged.modules).first(std::min<size_t>(2, ragged.modules.size())), "and"),
+          ragged.modules.size() > 2 ? ", …" : ""),
+      sizes.empty()
+          ? "no group size that engines take divides them all: ignore these modules, or use a channel scheme"
+          : fmt::format("{} would divide all of them: `--group-size {}`", quoted_list(sizes), sizes.front()));
+}
+
+std::string fingerprint_of(const Checkpoint& checkpoint, const CompressionPlan& plan) {
+  std::string all = version();
+  auto add = [&](std::string_view part) {
+    all += '\n';
+    all += part;
+  };
+  for (const Shard& shard : checkpoint.shards) {
+    add(shard.file_name);
+    add(shard.source->fingerprint());
+  }
+  for (const auto& [name, text] : plan.texts) add(text);
+  for (const QuantizationScheme& scheme : plan.schemes) add(args_to_json(*scheme.weights).dump());
+  for (const PlannedShard& shard : plan.shards) add(shard.header);
+  return hash_hex(all);
+}
+
+}  // namespace
+
+CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, const PlanOptions& options) {
+  CompressionPlan plan;
+  refuse_calibration(recipe);
+  plan.inventory = take_inventory(checkpoint);
+  decide(checkpoint, recipe, plan);
+  plan.ignore = ignore_list(plan);
+  plan.issues = find_load_issues(checkpoint, plan, options);
+  refuse_ragged_groups(plan);
+  lay_out_shards(checkpoint, plan);
+  write_texts(checkpoint, recipe, std::nullopt, plan);
+
+  for (const OtherFile& file : checkpoint.other_files) {
+    const bool ours =
+        std::ranges::any_of(plan.texts, [&](const auto& t) { return t.first == file.relative_path; });
+    if (!ours) plan.carried.push_back(file);
+  }
+  for (const Shard& shard : checkpoint.shards) plan.source_bytes += shard.source->size();
+  for (const PlannedShard& shard : plan.shards) plan.output_bytes += shard.bytes;
+  for (const auto& [name, text] : plan.texts) plan.output_bytes += text.size();
+  for (const OtherFile& file : plan.carried) plan.output_bytes += file.bytes;
+  plan.fingerprint = fingerprint_of(checkpoint, plan);
+  return plan;
+}
+
+void refuse_unloadable(const CompressionPlan& plan) {
+  std::string message, help;
+  size_t fatal = 0;
+  for (const LoadIssue& issue : plan.issues) {
+    if (!issue.fatal) continue;
+    message += fmt::format("\n  {}: {}", issue.reader, issue.message);
+    if (!issue.fix.empty()) help += fmt::format("{}{}", help.empty() ? "" : "\n      ", issue.fix);
+    ++fatal;
+  }
+  if (fatal == 0) return;
+  if (!help.empty()) help += "\n      ";
+  help += "or write it all the same: `--allow-unloadable`";
+  throw Error(ErrorCode::kPlanRefused, "the result would not load:" + message, help);
+}
+
+}  // namespace tersor

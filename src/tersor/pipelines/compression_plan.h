@@ -1,0 +1,83 @@
+// The plan: everything that a run will do, decided from headers, config.json and the recipe alone.
+//
+// A plan is a value: it holds no weight and no open file. Output shards keep the source's shard names; each
+// tensor's place in its output file is fixed here, so that pieces can be written in any order, by any thread,
+// before and after a restart.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tersor/compressors/load_rules.h"
+#include "tersor/pipelines/module_inventory.h"
+#include "tersor/recipe/recipe.h"
+
+namespace tersor {
+
+// What happens to one module of the inventory.
+struct ModuleDecision {
+  std::optional<size_t> scheme;  // index into CompressionPlan::schemes; nullopt: stored as it is
+  std::string matched_target;    // the target that chose the scheme
+  std::string reason;            // why it is stored as it is
+  // With a scheme: its stored tensors, in the compressor's order, as indices into the shard's tensors.
+  std::vector<size_t> stored;
+};
+
+// Bytes of the source that go to the output as they are.
+struct PlannedCopy {
+  size_t tensor = 0;  // index into PlannedShard::tensors
+  uint64_t source_begin = 0;
+  uint64_t bytes = 0;
+};
+
+// One output file. Its index is the source shard's.
+struct PlannedShard {
+  std::string file_name;
+  std::string header;               // all bytes before the data
+  std::vector<TensorInfo> tensors;  // in order of place; begin and end are offsets in the output file
+  std::vector<PlannedCopy> copies;
+  uint64_t bytes = 0;  // of the whole file
+};
+
+struct CompressionPlan {
+  ModuleInventory inventory;
+  std::vector<ModuleDecision> decisions;    // one per inventory.modules
+  std::vector<QuantizationScheme> schemes;  // those in use, in order of group_0, group_1, …; formats concrete
+  std::vector<PlannedShard> shards;
+  // config.json, recipe.yaml, model.safetensors.index.json: name and contents.
+  std::vector<std::pair<std::string, std::string>> texts;
+  std::vector<OtherFile> carried;   // copied as they are
+  std::vector<std::string> ignore;  // as config.json has it
+  std::vector<LoadIssue> issues;    // load rules that the result would break
+
+  uint64_t source_bytes = 0;      // of the source's shards
+  uint64_t output_bytes = 0;      // of the finished folder
+  uint64_t quantized_source = 0;  // bytes of the weights that get a scheme
+  std::string fingerprint;  // changes when the source, the recipe, the layout or this program's version does
+};
+
+struct PlanOptions {
+  uint64_t tensor_parallel = 1;
+};
+
+// Throws Error: kInput for a checkpoint that cannot be compressed, kUsage for a recipe that does not fit it.
+// A plan whose result no reader would load is returned with its `issues`; refuse_unloadable() says no.
+CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, const PlanOptions& options);
+
+// Throws Error(kPlanRefused) that tells every fatal issue and its fix.
+void refuse_unloadable(const CompressionPlan& plan);
+
+// "fp8 channel, input fp8 token dynamic": a scheme in words.
+std::string describe(const QuantizationScheme& scheme);
+
+// "model.layers.*.self_attn.q_proj": the name with its indices as `*`.
+std::string group_name(std::string_view name);
+
+// Bytes that the process will hold at its peak with this many threads, all in.
+uint64_t predict_peak_memory(const CompressionPlan& plan, size_t threads);
+
+}  // namespace tersor

@@ -1,0 +1,241 @@
+#include "tersor/pipelines/module_inventory.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "tersor/base/error.h"
+
+namespace tersor {
+namespace {
+
+constexpr std::string_view kWeight = ".weight";
+
+std::string model_type(const Json& config) {
+  const auto it = config.find("model_type");
+  return it != config.end() && it->is_string() ? it->get<std::string>() : "";
+}
+
+// A boolean that is absent in `config` may stand in its text_config.
+bool config_bool(const Json& config, const char* key, bool otherwise) {
+  for (const Json* c : {&config, config.contains("text_config") ? &config["text_config"] : nullptr}) {
+    if (c != nullptr && c->is_object() && c->contains(key) && (*c)[key].is_boolean()) return (*c)[key];
+  }
+  return otherwise;
+}
+
+// "compressed-tensors", "fp8", "gptq", … of a checkpoint that is quantized already; empty when it is not.
+std::string quantization_method(const Json& config) {
+  for (const Json* c : {&config, config.contains("text_config") ? &config["text_config"] : nullptr}) {
+    if (c == nullptr || !c->is_object()) continue;
+    for (const char* key : {"quantization_config", "compression_config"}) {
+      const auto it = c->find(key);
+      if (it == c->end() || !it->is_object() || it->empty()) continue;
+      const auto method = it->find("quant_method");
+      return method != it->end() && method->is_string() ? method->get<std::string>() : "an unnamed method";
+    }
+  }
+  return "";
+}
+
+// Tensors that only quantized checkpoints hold, by the end of their names.
+constexpr std::array<std::string_view, 9> kQuantizedSuffixes = {
+    ".weight_packed", ".weight_scale", ".weight_scale_inv", ".weight_zero_point",
+    ".qweight",       ".qzeros",       ".scales",           ".weight_scale_2",
+    ".absmax"};
+
+void refuse_quantized(const Checkpoint& checkpoint) {
+  constexpr const char* kHelp =
+      "start from the original checkpoint in bf16, f16 or f32: rounding twice only loses accuracy";
+  if (const std::string method = quantization_method(checkpoint.config); !method.empty()) {
+    throw input_error(fmt::format("{} is quantized already (quant_method `{}` in config.json)",
+                                  checkpoint.folder.string(), method),
+                      kHelp);
+  }
+  for (const auto& [name, place] : checkpoint.tensors) {
+    for (const std::string_view suffix : kQuantizedSuffixes) {
+      if (name.ends_with(suffix)) {
+        throw input_error(
+            fmt::format("{} is quantized already: {} holds the tensor `{}`", checkpoint.folder.string(),
+                        checkpoint.shards[place.shard].file_name, name),
+            kHelp);
+      }
+    }
+  }
+}
+
+// One projection that a fused expert tensor holds, in order of its rows.
+struct ExpertProjection {
+  std::string_view name;
+  uint64_t rows;
+};
+
+// Families whose experts are w1 (gate), w3 (up), w2 (down) to vLLM; everybody else's are spelt out.
+bool names_experts_w123(const std::string& type) {
+  return type == "mixtral" || type == "phimoe" || type == "minimax_m2" || type == "lfm2_moe";
+}
+
+struct FusedExperts {
+  std::string prefix;                         // "model.layers.0.mlp.experts"
+  std::vector<ExpertProjection> projections;  // of each expert
+  std::string unsupported;
+};
+
+// Whether `name` with this shape is a fused expert tensor, and what it holds. Layout of the Hub's fused
+// checkpoints: gate_up_proj [experts, 2 * intermediate, hidden], gate's rows first; down_proj
+// [experts, hidden, intermediate].
+std::optional<FusedExperts> fused_experts(const std::string& tensor_name, const Shape& shape,
+                                          const Json& config) {
+  if (shape.size() != 3) return std::nullopt;
+  std::string_view name = tensor_name;
+  if (name.ends_with(kWeight)) name.remove_suffix(kWeight.size());
+  const size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos || !name.substr(0, dot).ends_with("experts")) return std::nullopt;
+  const std::string_view last = name.substr(dot + 1);
+  const std::string type = model_type(config);
+  const bool w123 = names_experts_w123(type);
+  FusedExperts fused{.prefix = std::string(name.substr(0, dot)), .projections = {}, .unsupported = ""};
+
+  const uint64_t hidden = config_uint(config, "hidden_size");
+  bool columns_are_inputs = true;  // false: stored [experts, in, out]
+  if (last == "gate_up_proj") {
+    if (hidden != 0) columns_are_inputs = shape[2] == hidden;
+    fused.projections = {{w123 ? "w1" : "gate_proj", shape[1] / 2}, {w123 ? "w3" : "up_proj", shape[1] / 2}};
+  } else if (last == "gate_proj" || last == "up_proj") {
+    if (hidden != 0) columns_are_inputs = shape[2] == hidden;
+    fused.projections = {
+        {last == "up_proj" ? (w123 ? "w3" : "up_proj") : (w123 ? "w1" : "gate_proj"), shape[1]}};
+  } else if (last == "down_proj") {
+    if (hidden != 0) columns_are_inputs = shape[1] == hidden;
+    fused.projections = {{w123 ? "w2" : "down_proj", shape[1]}};
+  } else {
+    return std::nullopt;
+  }
+  if (type == "gpt_oss") {
+    fused.unsupported = "gpt-oss interleaves gate and up rows in one tensor, which is not split";
+  } else if (!columns_are_inputs) {
+    fused.unsupported = fmt::format(
+        "{} is stored [experts, in, out] (hidden_size {} is not where [experts, out, in] has it), which is "
+        "not split",
+        to_string(shape), hidden);
+  } else if (last == "gate_up_proj" && shape[1] % 2 != 0) {
+    fused.unsupported = fmt::format("{} rows do not halve into gate and up", shape[1]);
+  }
+  return fused;
+}
+
+// The number after "layers." in a name.
+std::optional<uint64_t> layer_index(std::string_view name) {
+  constexpr std::string_view kLayers = "layers.";
+  const size_t at = name.find(kLayers);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view digits = name.substr(at + kLayers.size());
+  uint64_t index = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  if (error != std::errc() || end == digits.data()) return std::nullopt;
+  return index;
+}
+
+// Layers that predict further tokens: `mtp.…`, or decoder layers past num_hidden_layers (DeepSeek-V3, GLM-4).
+// Returns the pattern that names the layer, or an empty string.
+std::string mtp_pattern(const std::string& name, uint64_t hidden_layers, bool has_mtp_layers) {
+  if (name.starts_with("mtp.") || name.starts_with("model.mtp.")) return "re:^(model\\.)?mtp\\..*";
+  if (!has_mtp_layers || name.find("visual") != std::string::npos) return "";
+  const auto index = layer_index(name);
+  return index && hidden_layers != 0 && *index >= hidden_layers ? fmt::format("re:.*layers\\.{}\\..*", *index)
+                                                                : "";
+}
+
+}  // namespace
+
+uint64_t config_uint(const Json& config, const std::string& key) {
+  for (const Json* c : {&config, config.contains("text_config") ? &config["text_config"] : nullptr}) {
+    if (c != nullptr && c->is_object() && c->contains(key) && (*c)[key].is_number_unsigned())
+      return (*c)[key];
+  }
+  return 0;
+}
+
+ModuleInventory take_inventory(const Checkpoint& checkpoint) {
+  refuse_quantized(checkpoint);
+  const Json& config = checkpoint.config;
+  const uint64_t hidden_layers = config_uint(config, "num_hidden_layers");
+  const bool has_mtp = config_uint(config, "num_nextn_predict_layers") > 0 ||
+                       config_uint(config, "num_mtp_layers") > 0 ||
+                       config_uint(config, "mtp_num_hidden_layers") > 0;
+  const std::string type = model_type(config);
+  const bool tied = config_bool(config, "tie_word_embeddings", false);
+
+  ModuleInventory inventory;
+  std::set<std::string> mtp_patterns;
+  std::string embedding;
+  bool has_lm_head = false;
+  auto add = [&](SourceModule module) {
+    if (std::string pattern = mtp_pattern(module.name.name, hidden_layers, has_mtp); !pattern.empty()) {
+      module.kept_because = kMtpReason;
+      mtp_patterns.insert(std::move(pattern));
+    }
+    if (module.name.module_class == ModuleClass::kEmbedding && embedding.empty())
+      embedding = module.name.name;
+    if (module.name.name == "lm_head") {
+      has_lm_head = true;
+      if (tied) module.kept_because = "tied to the embedding";
+    }
+    inventory.modules.push_back(std::move(module));
+  };
+
+  for (size_t s = 0; s < checkpoint.shards.size(); ++s) {
+    const auto& tensors = checkpoint.shards[s].header.tensors;
+    for (size_t t = 0; t < tensors.size(); ++t) {
+      const TensorInfo& info = tensors[t];
+      const TensorPlace place{s, t};
+      if (const auto fused = fused_experts(info.name, info.shape, config)) {
+        const uint64_t row_bytes = info.shape[2] * dtype_size(info.dtype);
+        uint64_t begin = info.begin;
+        for (uint64_t e = 0; e < info.shape[0]; ++e) {
+          for (const ExpertProjection& projection : fused->projections) {
+            add({.name = {fmt::format("{}.{}.{}", fused->prefix, e, projection.name), ModuleClass::kLinear},
+                 .shape = {projection.rows, info.shape[2]},
+                 .dtype = info.dtype,
+                 .place = place,
+                 .begin = begin,
+                 .has_weight = true,
+                 .kept_because = "",
+                 .unsupported = fused->unsupported});
+            begin += projection.rows * row_bytes;
+          }
+        }
+      } else if (info.name.ends_with(kWeight)) {
+        const std::string name = info.name.substr(0, info.name.size() - kWeight.size());
+        add({.name = {name, classify_module(name, info.shape, type)},
+             .shape = info.shape,
+             .dtype = info.dtype,
+             .place = place,
+             .begin = info.begin,
+             .has_weight = true,
+             .kept_because = "",
+             .unsupported = ""});
+      }
+    }
+  }
+  if (!has_lm_head && (tied || !embedding.empty())) {
+    // Readers build an lm_head all the same, and recipes name it.
+    add({.name = {"lm_head", ModuleClass::kLinear},
+         .shape = {},
+         .dtype = DType::kBF16,
+         .place = {},
+         .begin = 0,
+         .has_weight = false,
+         .kept_because = embedding.empty() ? "it has no weight of its own" : "tied to " + embedding,
+         .unsupported = ""});
+  }
+  inventory.mtp_patterns.assign(mtp_patterns.begin(), mtp_patterns.end());
+  return inventory;
+}
+
+}  // namespace tersor

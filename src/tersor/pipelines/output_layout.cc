@@ -1,0 +1,148 @@
+#include "tersor/pipelines/output_layout.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "tersor/base/error.h"
+#include "tersor/compressors/compressor.h"
+
+namespace tersor {
+namespace {
+
+// The order of dtypes in a file, as the safetensors library has it: by alignment, widest first.
+int dtype_rank(DType dtype) {
+  constexpr std::array kOrder = {DType::kU64,    DType::kI64, DType::kF64,    DType::kU32,
+                                 DType::kI32,    DType::kF32, DType::kU16,    DType::kI16,
+                                 DType::kBF16,   DType::kF16, DType::kF8E8M0, DType::kF8E4M3,
+                                 DType::kF8E5M2, DType::kI8,  DType::kU8,     DType::kBool};
+  return static_cast<int>(std::ranges::find(kOrder, dtype) - kOrder.begin());
+}
+
+constexpr size_t kNone = SIZE_MAX;
+
+// A tensor of an output file before it has its place.
+struct Draft {
+  TensorInfo info;
+  uint64_t copy_from = 0;  // offset in the source shard, of a copied tensor
+  uint64_t copy_bytes = 0;
+  size_t module = kNone;  // of a stored tensor: whose, and which of its tensors
+  size_t stored_index = 0;
+};
+
+class ShardDraft {
+ public:
+  ShardDraft(const Checkpoint& checkpoint, CompressionPlan& plan, size_t shard)
+      : checkpoint_(checkpoint), plan_(plan), shard_(shard) {}
+
+  void copy_tensor(const TensorInfo& source) {
+    drafts_.push_back({.info = {source.name, source.dtype, source.shape, 0, 0},
+                       .copy_from = source.begin,
+                       .copy_bytes = source.bytes()});
+  }
+
+  // A slice of a fused expert tensor that is stored as it is, beside siblings that are quantized.
+  void copy_module(const SourceModule& module) {
+    const uint64_t bytes = *num_bytes(module.shape, module.dtype);
+    drafts_.push_back({.info = {module.name.name + ".weight", module.dtype, module.shape, 0, 0},
+                       .copy_from = module.begin,
+                       .copy_bytes = bytes});
+  }
+
+  void compress_module(size_t m) {
+    const SourceModule& module = plan_.inventory.modules[m];
+    const QuantizationScheme& scheme = plan_.schemes[*plan_.decisions[m].scheme];
+    const auto stored = stored_tensors(scheme, module.dtype, module.out(), module.in());
+    plan_.decisions[m].stored.assign(stored.size(), kNone);
+    for (size_t i = 0; i < stored.size(); ++i) {
+      drafts_.push_back(
+          {.info = {module.name.name + "." + stored[i].suffix, stored[i].dtype, stored[i].shape, 0, 0},
+           .module = m,
+           .stored_index = i});
+    }
+  }
+
+  PlannedShard finish() {
+    std::ranges::sort(drafts_, [](const Draft& a, const Draft& b) {
+      const int x = dtype_rank(a.info.dtype), y = dtype_rank(b.info.dtype);
+      return x != y ? x < y : a.info.name < b.info.name;
+    });
+    PlannedShard out;
+    out.file_name = checkpoint_.shards[shard_].file_name;
+    out.tensors.reserve(drafts_.size());
+    for (Draft& d : drafts_) out.tensors.push_back(std::move(d.info));
+    out.header = layout_safetensors(out.tensors, {{"format", "pt"}});
+    out.bytes = out.tensors.empty() ? out.header.size() : out.tensors.back().end;
+    for (size_t i = 0; i < drafts_.size(); ++i) {
+      const Draft& d = drafts_[i];
+      if (d.module != kNone) {
+        plan_.decisions[d.module].stored[d.stored_index] = i;
+      } else if (d.copy_bytes > 0) {
+        out.copies.push_back({.tensor = i, .source_begin = d.copy_from, .bytes = d.copy_bytes});
+      }
+    }
+    return out;
+  }
+
+ private:
+  const Checkpoint& checkpoint_;
+  CompressionPlan& plan_;
+  size_t shard_;
+  std::vector<Draft> drafts_;
+};
+
+void refuse_repeated_names(const std::vector<PlannedShard>& shards) {
+  std::unordered_map<std::string_view, const PlannedShard*> seen;
+  for (const PlannedShard& shard : shards) {
+    for (const TensorInfo& info : shard.tensors) {
+      const auto [it, fresh] = seen.try_emplace(info.name, &shard);
+      if (!fresh) {
+        throw input_error(
+            fmt::format("the output would hold two tensors named `{}` (in {} and {})", info.name,
+                        it->second->file_name, shard.file_name),
+            "the checkpoint holds a tensor with the name of one that compression makes; ignore the module "
+            "or remove the stray tensor");
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void lay_out_shards(const Checkpoint& checkpoint, CompressionPlan& plan) {
+  // The modules of each source tensor stand together in the inventory, in order of shard and tensor.
+  const auto& modules = plan.inventory.modules;
+  size_t next = 0;
+  plan.shards.clear();
+  for (size_t s = 0; s < checkpoint.shards.size(); ++s) {
+    ShardDraft draft(checkpoint, plan, s);
+    const auto& tensors = checkpoint.shards[s].header.tensors;
+    for (size_t t = 0; t < tensors.size(); ++t) {
+      const size_t first = next;
+      bool quantized = false;
+      while (next < modules.size() && modules[next].has_weight && modules[next].place.shard == s &&
+             modules[next].place.tensor == t) {
+        quantized |= plan.decisions[next].scheme.has_value();
+        ++next;
+      }
+      if (!quantized) {
+        draft.copy_tensor(tensors[t]);
+        continue;
+      }
+      for (size_t m = first; m < next; ++m) {
+        if (plan.decisions[m].scheme) {
+          draft.compress_module(m);
+        } else {
+          draft.copy_module(modules[m]);
+        }
+      }
+    }
+    plan.shards.push_back(draft.finish());
+  }
+  refuse_repeated_names(plan.shards);
+}
+
+}  // namespace tersor
