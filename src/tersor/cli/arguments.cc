@@ -53,6 +53,8 @@ void add_request(CLI::App* app, Arguments& args, Raw& raw) {
                   "Rows,columns that share a scale, instead of the scheme's");
   app->add_option("--tp", r.tensor_parallel, "Tensor-parallel size that the result will be served with [1]")
       ->check(CLI::PositiveNumber);
+  app->add_option("--reader", r.reader,
+                  "Who must load the result: vllm, transformers, all, or any of them [any]");
   app->add_option("--threads", r.threads, "Threads [one per CPU]")->check(CLI::PositiveNumber);
 }
 
@@ -82,7 +84,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   add_request(compress, args, raw);
   compress->add_option("-o,--output", args.output, "Folder to make")->required();
   compress->add_flag("--allow-unloadable", args.request.allow_unloadable,
-                     "Write a result that no reader would load");
+                     "Write a result that would not load");
   compress->add_flag("--overwrite", args.overwrite, "Replace an existing or unfinished output");
   compress->add_flag("--quiet", args.quiet, "Print errors only");
   compress->add_option("--log-json", args.log_json,
@@ -92,7 +94,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   add_request(plan, args, raw);
   plan->add_flag("--json", args.json, "Print JSON");
   plan->add_flag("--allow-unloadable", args.request.allow_unloadable,
-                 "Exit with 0 even if no reader would load the result");
+                 "Exit with 0 even if the result would not load");
 
   CLI::App* inspect = app.add_subcommand("inspect", "Show what a checkpoint holds: schemes, shapes, sizes");
   inspect->add_option("folder", args.folder, "Checkpoint folder or Hub id")->required();

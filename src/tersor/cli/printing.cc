@@ -67,7 +67,8 @@ std::string to_text(const PlanReport& r) {
   out += totals.text();
   for (const std::string& file : r.skipped_files) out += fmt::format("note: not carried over: {}\n", file);
   for (const LoadProblem& p : r.problems) out += "\n" + problem_text(p);
-  if (r.problems.empty()) out += "\nno load rule is broken: docs/load-rules.md lists what was checked\n";
+  if (!r.loads_in.empty()) out += fmt::format("\nloads in {}\n", fmt::join(r.loads_in, " and "));
+  if (!r.fails_in.empty()) out += fmt::format("does NOT load in {}\n", fmt::join(r.fails_in, " and "));
   return out;
 }
 

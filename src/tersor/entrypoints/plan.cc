@@ -91,8 +91,13 @@ PlanReport report_of(const Session& session) {
   for (const LoadIssue& issue : plan.issues) {
     report.problems.push_back(
         {issue.rule, issue.reader, issue.fatal, issue.message, issue.fix, issue.modules});
-    if (issue.fatal) report.loadable = false;
   }
+  const std::vector<Reader> loading = readers_that_load(plan.issues);
+  for (const Reader& reader : known_readers()) {
+    auto& list = std::ranges::find(loading, reader) != loading.end() ? report.loads_in : report.fails_in;
+    list.push_back(std::string(reader.name) + " " + std::string(reader.version));
+  }
+  report.loadable = loads_in(plan, session.reader);
   for (const PlannedShard& shard : plan.shards) report.tensors += shard.tensors.size();
   report.shards = plan.shards.size();
   report.source_bytes = plan.source_bytes;

@@ -35,8 +35,10 @@ struct PlanReport {
   std::string model;                // the folder
   std::vector<ModuleGroup> groups;  // quantized ones first
   std::vector<LoadProblem> problems;
-  bool loadable = true;  // no fatal problem
-  uint64_t tensors = 0;  // in the output
+  std::vector<std::string> loads_in;  // "vLLM 0.32.0", …: the readers that would load the result
+  std::vector<std::string> fails_in;  // those that would not
+  bool loadable = true;               // the readers asked for load it
+  uint64_t tensors = 0;               // in the output
   uint64_t shards = 0;
   uint64_t source_bytes = 0;  // of the source's shards
   uint64_t output_bytes = 0;  // of the finished folder, exact; also the free disk needed
@@ -50,7 +52,7 @@ struct PlanReport {
 
 // Reads the headers and config.json of `request.model` and plans. Throws tersor::Error (base/error.h):
 // kUsage for a recipe that does not fit the checkpoint, kInput for a broken checkpoint, kPlanRefused for a
-// request that cannot be carried out. A result that no reader would load is reported (`loadable` false), not
+// request that cannot be carried out. A result that would not load is reported (`loadable` false), not
 // thrown. Thread-safe.
 PlanReport plan(const CompressionRequest& request);
 

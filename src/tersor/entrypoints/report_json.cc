@@ -35,6 +35,8 @@ std::string to_json(const PlanReport& r) {
                     {"groups", groups},
                     {"problems", problems},
                     {"loadable", r.loadable},
+                    {"loads_in", r.loads_in},
+                    {"fails_in", r.fails_in},
                     {"tensors", r.tensors},
                     {"shards", r.shards},
                     {"source_bytes", r.source_bytes},

@@ -1,5 +1,8 @@
 #include "tersor/entrypoints/session.h"
 
+#include <algorithm>
+#include <array>
+
 #include "tersor/base/error.h"
 #include "tersor/parallel/thread_pool.h"
 
@@ -35,7 +38,11 @@ Recipe recipe_of(const CompressionRequest& request) {
 }  // namespace
 
 Session open_session(const CompressionRequest& request) {
+  constexpr std::array kReaders = {"any", "all", "vllm", "transformers"};
+  if (std::ranges::find(kReaders, request.reader) == kReaders.end())
+    throw usage_error("`" + request.reader + "` is no reader", "one of `any`, `all`, `vllm`, `transformers`");
   Session session;
+  session.reader = request.reader;
   session.recipe = recipe_of(request);  // first: a misspelt recipe is told before a thousand headers are read
   session.checkpoint = open_checkpoint(request.model);
   session.plan = make_plan(session.checkpoint, session.recipe, {.tensor_parallel = request.tensor_parallel});

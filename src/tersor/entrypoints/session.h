@@ -13,6 +13,7 @@ struct Session {
   Recipe recipe;
   CompressionPlan plan;
   size_t threads = 1;
+  std::string reader;
 };
 
 Session open_session(const CompressionRequest& request);

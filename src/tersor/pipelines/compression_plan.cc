@@ -1,6 +1,7 @@
 #include "tersor/pipelines/compression_plan.h"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <set>
 
@@ -16,6 +17,13 @@
 
 namespace tersor {
 namespace {
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
 
 // Throws when a scheme fell on something that cannot carry one.
 void check_quantizable(const SourceModule& module, const Checkpoint& checkpoint) {
@@ -145,7 +153,8 @@ std::vector<LoadIssue> find_load_issues(const Checkpoint& checkpoint, const Comp
                       .modules = {},
                       .ignore = plan.ignore,
                       .kv_cache_scheme = std::nullopt,
-                      .tensor_parallel = options.tensor_parallel};
+                      .tensor_parallel = options.tensor_parallel,
+                      .groups = plan.schemes};
   for (size_t m = 0; m < plan.decisions.size(); ++m) {
     const SourceModule& module = plan.inventory.modules[m];
     if (!module.is_matrix() || module.kept_because == kMtpReason) continue;
@@ -160,41 +169,29 @@ std::vector<LoadIssue> find_load_issues(const Checkpoint& checkpoint, const Comp
   return check_load_rules(context);
 }
 
-// Groups that do not divide have no layout at all: told before one is made.
+// The fatal issues as one error, each with its fix.
+Error unloadable_error(const std::vector<LoadIssue>& issues) {
+  std::string message = "the result would not load";
+  std::set<std::string> fixes;
+  std::string help;
+  for (const LoadIssue& issue : issues) {
+    if (!issue.fatal) continue;
+    message += fmt::format("\n  {}: {}", issue.reader, issue.message);
+    if (!issue.fix.empty() && fixes.insert(issue.fix).second) help += (help.empty() ? "" : "\n") + issue.fix;
+  }
+  return {ErrorCode::kPlanRefused, message, help};
+}
+
+// Groups that do not divide have no layout, whatever the readers: refused with what the load rules say of
+// them.
 void refuse_ragged_groups(const CompressionPlan& plan) {
-  struct Ragged {
-    std::vector<std::string> modules;
-    std::set<uint64_t> ins;
-  };
-  std::map<int64_t, Ragged> by_group_size;
   for (size_t m = 0; m < plan.decisions.size(); ++m) {
     if (!plan.decisions[m].scheme) continue;
-    const SourceModule& module = plan.inventory.modules[m];
     const auto& group_size = plan.schemes[*plan.decisions[m].scheme].weights->group_size;
-    if (!group_size || *group_size <= 0 || module.in() % static_cast<uint64_t>(*group_size) == 0) continue;
-    Ragged& ragged = by_group_size[*group_size];
-    ragged.modules.push_back(module.name.name);
-    ragged.ins.insert(module.in());
+    if (group_size && *group_size > 0 &&
+        plan.inventory.modules[m].in() % static_cast<uint64_t>(*group_size) != 0)
+      throw unloadable_error(plan.issues);
   }
-  if (by_group_size.empty()) return;
-  const auto& [group_size, ragged] = *by_group_size.begin();
-  std::vector<uint64_t> ins;  // of all modules in groups: the size offered must do for them all
-  for (size_t m = 0; m < plan.decisions.size(); ++m) {
-    if (plan.decisions[m].scheme && plan.schemes[*plan.decisions[m].scheme].weights->group_size)
-      ins.push_back(plan.inventory.modules[m].in());
-  }
-  std::vector<std::string> sizes;
-  for (const int64_t size : dividing_group_sizes(ins)) sizes.push_back(std::to_string(size));
-  throw Error(
-      ErrorCode::kPlanRefused,
-      fmt::format(
-          "group_size {} does not divide the {} columns of {} module{} ({}{})", group_size,
-          fmt::join(ragged.ins, ", "), ragged.modules.size(), ragged.modules.size() == 1 ? "" : "s",
-          quoted_list(std::span(ragged.modules).first(std::min<size_t>(2, ragged.modules.size())), "and"),
-          ragged.modules.size() > 2 ? ", …" : ""),
-      sizes.empty()
-          ? "no group size that engines take divides them all: ignore these modules, or use a channel scheme"
-          : fmt::format("{} would divide all of them: `--group-size {}`", quoted_list(sizes), sizes.front()));
 }
 
 std::string fingerprint_of(const Checkpoint& checkpoint, const CompressionPlan& plan) {
@@ -239,19 +236,19 @@ CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, co
   return plan;
 }
 
-void refuse_unloadable(const CompressionPlan& plan) {
-  std::string message, help;
-  size_t fatal = 0;
-  for (const LoadIssue& issue : plan.issues) {
-    if (!issue.fatal) continue;
-    message += fmt::format("\n  {}: {}", issue.reader, issue.message);
-    if (!issue.fix.empty()) help += fmt::format("{}{}", help.empty() ? "" : "\n      ", issue.fix);
-    ++fatal;
-  }
-  if (fatal == 0) return;
-  if (!help.empty()) help += "\n      ";
-  help += "or write it all the same: `--allow-unloadable`";
-  throw Error(ErrorCode::kPlanRefused, "the result would not load:" + message, help);
+void refuse_unloadable(const CompressionPlan& plan, const std::string& reader) {
+  if (loads_in(plan, reader)) return;
+  const Error error = unloadable_error(plan.issues);
+  throw Error(
+      error.code(), error.what(),
+      error.help() + (error.help().empty() ? "" : "\n") + "or write it all the same: `--allow-unloadable`");
+}
+
+bool loads_in(const CompressionPlan& plan, const std::string& reader) {
+  const std::vector<Reader> readers = readers_that_load(plan.issues);
+  if (reader == "any") return !readers.empty();
+  if (reader == "all") return readers.size() == known_readers().size();
+  return std::ranges::any_of(readers, [&](const Reader& r) { return lower_case(r.name) == reader; });
 }
 
 }  // namespace tersor

@@ -65,11 +65,13 @@ struct PlanOptions {
 };
 
 // Throws Error: kInput for a checkpoint that cannot be compressed, kUsage for a recipe that does not fit it.
-// A plan whose result no reader would load is returned with its `issues`; refuse_unloadable() says no.
+// A plan whose result would not load is returned with its `issues`; refuse_unloadable() says no.
 CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, const PlanOptions& options);
 
-// Throws Error(kPlanRefused) that tells every fatal issue and its fix.
-void refuse_unloadable(const CompressionPlan& plan);
+// Whether the result loads in `reader`: "vllm", "transformers", "any" (at least one) or "all".
+bool loads_in(const CompressionPlan& plan, const std::string& reader);
+// Throws Error(kPlanRefused) with every fatal issue and its fix when it does not.
+void refuse_unloadable(const CompressionPlan& plan, const std::string& reader);
 
 // "fp8 channel, input fp8 token dynamic": a scheme in words.
 std::string describe(const QuantizationScheme& scheme);

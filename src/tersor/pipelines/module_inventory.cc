@@ -184,7 +184,7 @@ ModuleInventory take_inventory(const Checkpoint& checkpoint) {
       embedding = module.name.name;
     if (module.name.name == "lm_head") {
       has_lm_head = true;
-      if (tied) module.kept_because = "tied to the embedding";
+      if (tied && module.has_weight) module.kept_because = "tied to the embedding";
     }
     inventory.modules.push_back(std::move(module));
   };
