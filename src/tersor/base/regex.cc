@@ -35,25 +35,34 @@ std::string pcre2_message(int code) {
   return reinterpret_cast<const char*>(buffer);
 }
 
-}  // namespace
+using Code = std::unique_ptr<pcre2_code, CodeDeleter>;
 
-struct Regex::Impl {
-  std::unique_ptr<pcre2_code, CodeDeleter> code;
-  std::unique_ptr<pcre2_match_context, ContextDeleter> context;
-};
-
-Regex::Regex(std::string_view pattern, Mode mode) : pattern_(pattern), impl_(std::make_unique<Impl>()) {
+Code compile(std::string_view pattern, uint32_t options) {
   int error = 0;
   PCRE2_SIZE offset = 0;
-  const uint32_t options = mode == Mode::kUnicode ? PCRE2_UTF | PCRE2_UCP : 0;
-  impl_->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), options,
-                                  &error, &offset, nullptr));
-  if (!impl_->code) {
+  Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), options, &error,
+                          &offset, nullptr));
+  if (!code) {
     throw usage_error(fmt::format("the regular expression `{}` is not valid: {} at character {}", pattern,
                                   pcre2_message(error), offset));
   }
   // Without JIT (a platform that has none) matching is slower, never different.
-  pcre2_jit_compile(impl_->code.get(), PCRE2_JIT_COMPLETE);
+  pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);
+  return code;
+}
+
+}  // namespace
+
+struct Regex::Impl {
+  Code code;
+  Code anchored;  // the same, anchored when compiled: anchoring a match instead would keep it from the JIT
+  std::unique_ptr<pcre2_match_context, ContextDeleter> context;
+};
+
+Regex::Regex(std::string_view pattern, Mode mode) : pattern_(pattern), impl_(std::make_unique<Impl>()) {
+  const uint32_t options = mode == Mode::kUnicode ? PCRE2_UTF | PCRE2_UCP : 0;
+  impl_->code = compile(pattern, options);
+  impl_->anchored = compile(pattern, options | PCRE2_ANCHORED);
   impl_->context.reset(pcre2_match_context_create(nullptr));
   pcre2_set_match_limit(impl_->context.get(), kMatchLimit);
 }
@@ -63,8 +72,8 @@ Regex::Regex(Regex&&) noexcept = default;
 Regex& Regex::operator=(Regex&&) noexcept = default;
 
 bool Regex::match_prefix(std::string_view subject) const {
-  const int rc = pcre2_match(impl_->code.get(), reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(),
-                             0, PCRE2_ANCHORED, thread_match_data(), impl_->context.get());
+  const int rc = pcre2_match(impl_->anchored.get(), reinterpret_cast<PCRE2_SPTR>(subject.data()),
+                             subject.size(), 0, 0, thread_match_data(), impl_->context.get());
   if (rc >= 0) return true;
   if (rc == PCRE2_ERROR_NOMATCH) return false;
   throw usage_error(
