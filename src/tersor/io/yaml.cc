@@ -1,5 +1,6 @@
 #include "tersor/io/yaml.h"
 
+#include <algorithm>
 #include <istream>
 #include <map>
 #include <sstream>
@@ -16,7 +17,9 @@ namespace tersor {
 namespace {
 
 // Far above any recipe that was ever written, and small enough that hostile text costs milliseconds.
-constexpr size_t kMaxBytes = 4 << 20;
+constexpr size_t kMaxBytes = 1 << 20;
+constexpr size_t kMaxScalarBytes = 1 << 16;
+constexpr size_t kMaxKeyBytes = 1 << 10;
 constexpr size_t kMaxDepth = 64;
 constexpr size_t kMaxNodes = 100'000;
 
@@ -65,15 +68,18 @@ std::string short_tag(const std::string& tag) {
 // Builds the tree from yaml-cpp's events.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(const std::string& origin) : origin_(origin) {}
+  TreeBuilder(std::string_view text, const std::string& origin) : text_(text), origin_(origin) {}
 
   YamlNode take() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0) {
-      throw error_at(mark.line + 1, 1, "a second YAML document starts here, but a file holds one",
-                     "remove the `---` line, or split the file");
+    if (documents_++ == 0) return;
+    // yaml-cpp also starts a document at whatever the one before cannot take in.
+    if (!line_of(mark.line).starts_with("---")) {
+      throw error_at(mark.line + 1, mark.column + 1, "not valid YAML: this belongs to nothing before it");
     }
+    throw error_at(mark.line + 1, 1, "a second YAML document starts here, but a file holds one",
+                   "remove the `---` line, or split the file");
   }
   void OnDocumentEnd() override {}
 
@@ -83,6 +89,10 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
+    if (value.size() > kMaxScalarBytes) {
+      throw error_at(mark.line + 1, mark.column + 1,
+                     fmt::format("text of {} bytes, but at most {} are read", value.size(), kMaxScalarBytes));
+    }
     YamlNode node = make(YamlNode::Kind::kScalar, mark, tag);
     node.scalar = value;
     node.quoted = tag == "!" || tag == "tag:yaml.org,2002:str";
@@ -223,6 +233,11 @@ class TreeBuilder : public YAML::EventHandler {
       throw error_at(key.line, key.column,
                      "a key must be plain text, but this one is empty, a list or a mapping");
     }
+    if (key.scalar.size() > kMaxKeyBytes) {
+      throw error_at(
+          key.line, key.column,
+          fmt::format("a key of {} bytes, but at most {} are read", key.scalar.size(), kMaxKeyBytes));
+    }
     const auto [first, fresh] = top.lines.emplace(key.scalar, key.line);
     if (!fresh) {
       throw error_at(key.line, key.column,
@@ -257,6 +272,15 @@ class TreeBuilder : public YAML::EventHandler {
                     "`<<` merges a mapping or a list of mappings, but this is neither");
   }
 
+  // The text of a line, counted from 0.
+  std::string_view line_of(int line) const {
+    std::string_view rest = text_;
+    for (; line > 0 && !rest.empty(); --line)
+      rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
+    return rest.substr(0, rest.find('\n'));
+  }
+
+  const std::string_view text_;
   const std::string& origin_;
   YamlNode root_;
   std::vector<Open> stack_;
@@ -276,7 +300,7 @@ YamlNode parse_yaml(std::string_view text, const std::string& origin) {
     throw usage_error(fmt::format("{}: not UTF-8 text: byte {} is 0x{:02x}", origin, *bad,
                                   static_cast<unsigned char>(text[*bad])));
   }
-  TreeBuilder builder(origin);
+  TreeBuilder builder(text, origin);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
