@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "tersor/base/text.h"
+#include "tersor/quantization/observer.h"
 #include "tersor/recipe/observers.h"
 #include "tersor/recipe/quantization_yaml.h"
 
@@ -136,6 +137,20 @@ std::vector<QuantizationScheme> read_groups(RecipeSource& source, const YamlNode
   return {};
 }
 
+// An observer and its arguments may come from two places, so that they are checked when both are known.
+void check_weight_observers(const RecipeSource& source, const YamlNode& node,
+                            const std::vector<QuantizationScheme>& groups) {
+  const YamlNode* config_groups = find_set(node, "config_groups");
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (!groups[g].weights) continue;
+    const YamlNode* weights =
+        config_groups != nullptr ? config_groups->entries[g].value.find("weights") : &node;
+    const std::string name =
+        config_groups != nullptr ? config_groups->entries[g].key + ".weights" : "weights";
+    validate_weight_observer(*groups[g].weights, fmt::format("{}: {}", source.place(*weights), name));
+  }
+}
+
 // Keys and values are quantized as a tensor each, or per head.
 QuantizationArgs read_kv_cache_scheme(const RecipeSource& source, const YamlNode& node) {
   const QuantizationArgs args = read_args(source, "kv_cache_scheme", node);
@@ -162,6 +177,7 @@ QuantizationModifier read_quantization_modifier(RecipeSource& source, const Yaml
   modifier.groups = read_groups(source, node);
   const ObserverChoice observers = read_observers(source, node);
   for (QuantizationScheme& group : modifier.groups) choose_observers(group, observers);
+  check_weight_observers(source, node, modifier.groups);
   if (const YamlNode* v = node.find("ignore")) {
     if (v->kind == YamlNode::Kind::kScalar) source.portable = false;
     modifier.ignore = read_names(source, "ignore", *v);

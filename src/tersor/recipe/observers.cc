@@ -47,7 +47,7 @@ std::string observer_name(std::string_view prefix, std::string_view name) {
     throw usage_error(fmt::format("{}the observer `{}` is not available in this version", prefix, name),
                       fmt::format("observers are {}", quoted_list(kObservers, "and")));
   }
-  throw usage_error(fmt::format("{}unknown observer `{}`", prefix, name),
+  throw usage_error(fmt::format("{}unknown observer `{}`", prefix, excerpt(name)),
                     suggest(name, kObservers, "observers are"));
 }
 

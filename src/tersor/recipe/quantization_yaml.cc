@@ -24,14 +24,14 @@ const std::vector<std::string> kStrategies = {"tensor", "channel",      "group",
 QuantizationType read_type(const RecipeSource& source, const YamlNode& node) {
   const std::string name = read_text(source, "type", node);
   if (const auto type = quantization_type_from(name)) return *type;
-  throw usage_error(fmt::format("{}: unknown type `{}`", source.place(node), name),
+  throw usage_error(fmt::format("{}: unknown type `{}`", source.place(node), excerpt(name)),
                     suggest(name, kTypes, "types are"));
 }
 
 Strategy read_strategy(const RecipeSource& source, const YamlNode& node) {
   const std::string name = read_text(source, "strategy", node);
   if (const auto strategy = strategy_from(name)) return *strategy;
-  throw usage_error(fmt::format("{}: unknown strategy `{}`", source.place(node), name),
+  throw usage_error(fmt::format("{}: unknown strategy `{}`", source.place(node), excerpt(name)),
                     suggest(name, kStrategies, "strategies are"));
 }
 
@@ -62,13 +62,13 @@ std::optional<ActOrder> read_actorder(const RecipeSource& source, const YamlNode
         fmt::format("{}: actorder `{}` is no longer part of compressed-tensors", source.place(node), name),
         kHelp);
   }
-  throw usage_error(fmt::format("{}: unknown actorder `{}`", source.place(node), name), kHelp);
+  throw usage_error(fmt::format("{}: unknown actorder `{}`", source.place(node), excerpt(name)), kHelp);
 }
 
 DType read_dtype(const RecipeSource& source, std::string_view key, const YamlNode& node) {
   const std::string name = read_text(source, key, node);
   if (const auto dtype = dtype_from_torch_name(name)) return *dtype;
-  throw usage_error(fmt::format("{}: unknown {} `{}`", source.place(node), key, name),
+  throw usage_error(fmt::format("{}: unknown {} `{}`", source.place(node), key, excerpt(name)),
                     "types are spelt as torch does: torch.bfloat16, torch.float8_e4m3fn, torch.uint8");
 }
 
@@ -182,7 +182,7 @@ QuantizationScheme read_scheme(RecipeSource& source, const std::string& name, co
     scheme.format = format_from_name(format);
     if (!scheme.format) {
       throw usage_error(
-          fmt::format("{}: unknown format `{}` of the group `{}`", source.place(*v), format, name),
+          fmt::format("{}: unknown format `{}` of the group `{}`", source.place(*v), excerpt(format), name),
           "leave format out: the one that readers load is then chosen");
     }
   }
@@ -195,7 +195,8 @@ std::string preset_name(std::string_view prefix, std::string_view name) {
   std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
   const std::vector<std::string> names = preset_scheme_names();
   if (std::ranges::find(names, upper) != names.end()) return upper;
-  throw usage_error(fmt::format("{}unknown scheme `{}`", prefix, name), suggest(name, names, "schemes are"));
+  throw usage_error(fmt::format("{}unknown scheme `{}`", prefix, excerpt(name)),
+                    suggest(name, names, "schemes are"));
 }
 
 }  // namespace tersor

@@ -15,7 +15,7 @@
 namespace tersor {
 namespace {
 
-constexpr uint64_t kMaxFileBytes = 4 << 20;
+constexpr uint64_t kMaxFileBytes = 1 << 20;
 constexpr std::string_view kStageSuffix = "_stage";
 constexpr std::string_view kGroupSuffix = "_modifiers";
 constexpr const char* kShape =

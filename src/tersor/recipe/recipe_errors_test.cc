@@ -247,11 +247,26 @@ TEST(RecipeErrors, Observers) {
   EXPECT_EQ(error_of_arguments("scheme: W4A16\nobserver: {weights: fouroversix}").message,
             "recipe.yaml:5:27: the observer `fouroversix` is not available in this version");
   EXPECT_EQ(error_of_weights("observer: x").message, "recipe.yaml:7:31: unknown observer `x`");
+  const Said argument = error_of_weights("observer: mse, observer_kwargs: {norms: 2}");
+  EXPECT_EQ(argument.message, "recipe.yaml:7:20: a.weights: the observer `mse` has no argument `norms`");
+  EXPECT_EQ(
+      error_of_weights("observer: mse, observer_kwargs: {maxshrink: 2}").message,
+      "recipe.yaml:7:20: a.weights: observer_kwargs.maxshrink is 2, but the observer `mse` takes 0 to 1");
   const Said both = error_of_arguments("scheme: FP8\nobserver: {weights: mse}\ninput_observer: mse");
   EXPECT_EQ(both.message,
             "recipe.yaml:5:17: `observer` and `weight_observer`, `input_observer` or `output_observer` "
             "exclude each other");
   EXPECT_EQ(both.help, "keep `observer`");
+}
+
+TEST(RecipeErrors, LongTextIsCutShort) {
+  const std::string name(300, 'x');
+  EXPECT_EQ(error_of_arguments("scheme: " + name).message,
+            "recipe.yaml:4:15: unknown scheme `" + name.substr(0, 60) + "…`");
+  EXPECT_EQ(error_of_arguments("scheme: " + name.substr(0, 59) + "\xC3\xA9").message,
+            "recipe.yaml:4:15: unknown scheme `" + name.substr(0, 59) + "…`");
+  EXPECT_EQ(error_of_weights("num_bits: \"a\\nb\"").message,
+            "recipe.yaml:7:31: `num_bits` must be a whole number, but is the text \"a b\"");
 }
 
 TEST(RecipeErrors, Flags) {

@@ -32,6 +32,21 @@ std::string RecipeSource::place(const YamlEntry& entry) const {
   return fmt::format("{}:{}:{}", origin, entry.line, entry.column);
 }
 
+std::string excerpt(std::string_view text) {
+  constexpr size_t kMaxBytes = 60;
+  std::string out(text.substr(0, kMaxBytes));
+  if (text.size() > kMaxBytes) {
+    // Not inside a character of several bytes.
+    while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0) == 0x80) out.pop_back();
+    if (!out.empty() && static_cast<unsigned char>(out.back()) >= 0xC0) out.pop_back();
+    out += "…";
+  }
+  for (char& c : out) {
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  }
+  return out;
+}
+
 std::string describe(const YamlNode& node) {
   switch (node.kind) {
     case YamlNode::Kind::kNull:
@@ -43,7 +58,8 @@ std::string describe(const YamlNode& node) {
     case YamlNode::Kind::kScalar:
       break;
   }
-  return node.quoted ? fmt::format("the text \"{}\"", node.scalar) : fmt::format("`{}`", node.scalar);
+  const std::string text = excerpt(node.scalar);
+  return node.quoted ? fmt::format("the text \"{}\"", text) : fmt::format("`{}`", text);
 }
 
 std::string suggest(std::string_view name, std::span<const std::string> names, std::string_view are) {
@@ -61,8 +77,9 @@ void expect_mapping(const RecipeSource& source, const YamlNode& node, std::strin
   }
   for (const YamlEntry& entry : node.entries) {
     if (std::ranges::find(keys, entry.key) != keys.end()) continue;
-    throw usage_error(fmt::format("{}: unknown key `{}` of {}", source.place(entry), entry.key, what),
-                      suggest(entry.key, keys, "its keys are"));
+    throw usage_error(
+        fmt::format("{}: unknown key `{}` of {}", source.place(entry), excerpt(entry.key), what),
+        suggest(entry.key, keys, "its keys are"));
   }
 }
 

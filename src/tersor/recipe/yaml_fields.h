@@ -23,10 +23,14 @@ struct RecipeSource {
   std::string place(const YamlEntry& entry) const;
 };
 
+// Text for messages: one line, and not too long for it.
+std::string excerpt(std::string_view text);
+
 // A value in words: "`four`", "the string \"4\"", "a list", "a mapping", "empty".
 std::string describe(const YamlNode& node);
 
-// "; did you mean `a` or `b`?" is the start of most help texts: the nearest of `names`, else all of them.
+// "did you mean `a`? schemes are `a`, `b` and `c`": the nearest of `names`, and all of them; `are` is
+// "schemes are".
 std::string suggest(std::string_view name, std::span<const std::string> names, std::string_view are);
 
 // Throws Error(kUsage) unless `node` is a mapping whose keys are all among `keys`; `what` names it:
