@@ -11,13 +11,6 @@
 namespace tersor {
 namespace {
 
-// Rows per piece of a module: whole alignments, near kPieceBytes.
-uint64_t piece_rows(const SourceModule& module, const QuantizationScheme& scheme) {
-  const uint64_t row_bytes = std::max<uint64_t>(1, module.in() * dtype_size(module.dtype));
-  const uint64_t align = row_alignment(scheme);
-  return std::max<uint64_t>(1, kPieceBytes / row_bytes / align) * align;
-}
-
 // Groups modules whose range is observed before they are compressed, in order of their first member.
 std::vector<RangeGroup> range_groups(const CompressionPlan& plan) {
   std::vector<RangeGroup> groups;
@@ -118,6 +111,12 @@ class Builder {
 };
 
 }  // namespace
+
+uint64_t piece_rows(const SourceModule& module, const QuantizationScheme& scheme) {
+  const uint64_t row_bytes = std::max<uint64_t>(1, module.in() * dtype_size(module.dtype));
+  const uint64_t align = row_alignment(scheme);
+  return std::max<uint64_t>(1, kPieceBytes / row_bytes / align) * align;
+}
 
 WorkList make_work_list(const CompressionPlan& plan) { return Builder(plan).build(); }
 

@@ -40,6 +40,9 @@ struct WorkList {
   std::vector<RangeGroup> groups;
 };
 
+// Rows per piece of a module under a scheme: whole alignments, near kPieceBytes.
+uint64_t piece_rows(const SourceModule& module, const QuantizationScheme& scheme);
+
 WorkList make_work_list(const CompressionPlan& plan);
 
 }  // namespace tersor
