@@ -121,19 +121,57 @@ std::vector<std::string> ignore_list(const CompressionPlan& plan) {
   return ignore;
 }
 
-std::string index_json(const Checkpoint& checkpoint, const std::vector<PlannedShard>& shards) {
+// `text` as a JSON string. Names are nearly always plain, and a checkpoint has hundreds of thousands.
+std::string json_string(const std::string& text) {
+  const bool plain =
+      std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+  return plain ? "\"" + text + "\"" : Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+struct TensorFile {
+  const std::string* tensor;
+  const std::string* file;
+};
+
+// Every tensor of the output with its file, by name. Throws Error(kInput) when two have one name.
+std::vector<TensorFile> tensors_by_name(const std::vector<PlannedShard>& shards) {
+  std::vector<TensorFile> out;
+  for (const PlannedShard& shard : shards) {
+    for (const TensorInfo& info : shard.tensors) out.push_back({&info.name, &shard.file_name});
+  }
+  std::ranges::sort(out, [](const TensorFile& a, const TensorFile& b) { return *a.tensor < *b.tensor; });
+  const auto twin = std::ranges::adjacent_find(
+      out, [](const TensorFile& a, const TensorFile& b) { return *a.tensor == *b.tensor; });
+  if (twin != out.end()) {
+    throw input_error(
+        fmt::format("the output would hold two tensors named `{}` (in {} and {})", *twin->tensor, *twin->file,
+                    *std::next(twin)->file),
+        "the checkpoint holds a tensor with the name of one that compression makes: ignore its module, "
+        "or remove the stray tensor");
+  }
+  return out;
+}
+
+// The layout of dump_json, written without the tree of its 200,000 entries.
+std::string index_json(const Checkpoint& checkpoint, const std::vector<PlannedShard>& shards,
+                       const std::vector<TensorFile>& tensors) {
   Json metadata = checkpoint.index_metadata.is_object() ? checkpoint.index_metadata : Json::object();
   metadata.erase("total_parameters");  // counts elements of the source's tensors
-  Json weight_map = Json::object();
   uint64_t total = 0;
   for (const PlannedShard& shard : shards) {
-    for (const TensorInfo& info : shard.tensors) {
-      total += info.bytes();
-      weight_map[info.name] = shard.file_name;
-    }
+    for (const TensorInfo& info : shard.tensors) total += info.bytes();
   }
   metadata["total_size"] = total;
-  return dump_json(Json{{"metadata", metadata}, {"weight_map", weight_map}});
+  std::string text = dump_json(Json{{"metadata", metadata}});
+  text.resize(text.size() - 2);  // "\n}"
+  text += ",\n  \"weight_map\": {";
+  const char* separator = "\n";
+  for (const TensorFile& t : tensors) {
+    text += separator;
+    text += "    " + json_string(*t.tensor) + ": " + json_string(*t.file);
+    separator = ",\n";
+  }
+  return text + "\n  }\n}";
 }
 
 void write_texts(const Checkpoint& checkpoint, const Recipe& recipe,
@@ -143,8 +181,9 @@ void write_texts(const Checkpoint& checkpoint, const Recipe& recipe,
       {.groups = plan.schemes, .ignore = plan.ignore, .kv_cache_scheme = kv_cache_scheme});
   plan.texts.emplace_back("config.json", dump_json(config));
   plan.texts.emplace_back("recipe.yaml", recipe.yaml);
+  const std::vector<TensorFile> tensors = tensors_by_name(plan.shards);
   if (checkpoint.has_index)
-    plan.texts.emplace_back("model.safetensors.index.json", index_json(checkpoint, plan.shards));
+    plan.texts.emplace_back("model.safetensors.index.json", index_json(checkpoint, plan.shards, tensors));
 }
 
 std::vector<LoadIssue> find_load_issues(const Checkpoint& checkpoint, const CompressionPlan& plan,
@@ -196,17 +235,11 @@ void refuse_ragged_groups(const CompressionPlan& plan) {
 
 std::string fingerprint_of(const Checkpoint& checkpoint, const CompressionPlan& plan) {
   std::string all = version();
-  auto add = [&](std::string_view part) {
-    all += '\n';
-    all += part;
-  };
-  for (const Shard& shard : checkpoint.shards) {
-    add(shard.file_name);
-    add(shard.source->fingerprint());
-  }
-  for (const auto& [name, text] : plan.texts) add(text);
-  for (const QuantizationScheme& scheme : plan.schemes) add(args_to_json(*scheme.weights).dump());
-  for (const PlannedShard& shard : plan.shards) add(shard.header);
+  for (const Shard& shard : checkpoint.shards)
+    all += "\n" + shard.file_name + " " + shard.source->fingerprint();
+  for (const auto& [name, text] : plan.texts) all += "\n" + hash_hex(text);
+  for (const QuantizationScheme& scheme : plan.schemes) all += "\n" + args_to_json(*scheme.weights).dump();
+  for (const PlannedShard& shard : plan.shards) all += "\n" + hash_hex(shard.header);
   return hash_hex(all);
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
-#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -67,8 +66,8 @@ class ShardDraft {
 
   PlannedShard finish() {
     std::ranges::sort(drafts_, [](const Draft& a, const Draft& b) {
-      const int x = dtype_rank(a.info.dtype), y = dtype_rank(b.info.dtype);
-      return x != y ? x < y : a.info.name < b.info.name;
+      return a.info.dtype != b.info.dtype ? dtype_rank(a.info.dtype) < dtype_rank(b.info.dtype)
+                                          : a.info.name < b.info.name;
     });
     PlannedShard out;
     out.file_name = checkpoint_.shards[shard_].file_name;
@@ -93,22 +92,6 @@ class ShardDraft {
   size_t shard_;
   std::vector<Draft> drafts_;
 };
-
-void refuse_repeated_names(const std::vector<PlannedShard>& shards) {
-  std::unordered_map<std::string_view, const PlannedShard*> seen;
-  for (const PlannedShard& shard : shards) {
-    for (const TensorInfo& info : shard.tensors) {
-      const auto [it, fresh] = seen.try_emplace(info.name, &shard);
-      if (!fresh) {
-        throw input_error(
-            fmt::format("the output would hold two tensors named `{}` (in {} and {})", info.name,
-                        it->second->file_name, shard.file_name),
-            "the checkpoint holds a tensor with the name of one that compression makes; ignore the module "
-            "or remove the stray tensor");
-      }
-    }
-  }
-}
 
 }  // namespace
 
@@ -142,7 +125,6 @@ void lay_out_shards(const Checkpoint& checkpoint, CompressionPlan& plan) {
     }
     plan.shards.push_back(draft.finish());
   }
-  refuse_repeated_names(plan.shards);
 }
 
 }  // namespace tersor
