@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Every benchmark whose figures stand in docs/performance.md, in one run. Needs about 20 GB of disk in BENCH_DIR.
+#
+#   run.sh            BENCH_DIR (default build/bench-data), BENCH_GB (input size, default 4),
+#                     BENCH_PEER (a Python with llm-compressor; default: the oracles' one when present)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+dir=${BENCH_DIR:-build/bench-data}
+gb=${BENCH_GB:-4}
+peer=${BENCH_PEER:-${TERSOR_ORACLES:-$HOME/.cache/tersor-oracles}/oracle/bin/python}
+mkdir -p "$dir"
+
+echo "## machine"
+lscpu | grep -E 'Model name|^CPU\(s\)|L2|L3' || true
+free -g | sed -n 2p
+
+echo "## kernels"
+build/bench/quantize_bench
+
+echo "## plan"
+python3 scripts/make_sparse_checkpoint.py --like kimi-k2-1000-shards --out "$dir/thousand-shards"
+for _ in 1 2 3; do
+    /usr/bin/env time -f '%e s, %M kB: plan of 1,000 shards' build/tersor plan "$dir/thousand-shards" \
+        --scheme W4A16 --ignore lm_head --json >/dev/null
+done
+
+echo "## compress, $gb GB"
+[[ -f $dir/model-$gb/config.json ]] || build/bench/make_checkpoint "$dir/model-$gb" "$gb"
+peers=()
+[[ -x $peer ]] && peers=(--peer "$peer")
+python3 bench/compress_bench.py build/tersor "$dir/model-$gb" "$dir/work" "${peers[@]}"
+
+echo "## memory by size of the input"
+[[ -f $dir/model-0.3/config.json ]] || build/bench/make_checkpoint "$dir/model-0.3" 0.3
+for model in "$dir/model-0.3" "$dir/model-$gb"; do
+    rm -rf "$dir/work/out"
+    /usr/bin/env time -f "%M kB, %e s: $(du -sh "$model" | cut -f1)" build/tersor compress "$model" -o "$dir/work/out" \
+        --scheme FP8_BLOCK --ignore lm_head --quiet
+done
+rm -rf "$dir/work"
