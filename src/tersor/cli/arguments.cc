@@ -44,8 +44,11 @@ void add_request(CLI::App* app, Arguments& args, Raw& raw) {
   app->add_option("--scheme", r.scheme,
                   "Preset scheme: FP8_DYNAMIC, FP8_BLOCK, W8A8, W4A16, NVFP4A16, MXFP4, …");
   app->add_option("--targets", r.targets,
-                  "Modules that get the scheme: names, `re:` patterns, classes [Linear]");
-  app->add_option("--ignore", r.ignore, "Modules to leave as they are, e.g. lm_head, 're:.*mlp.gate$'");
+                  "Modules that get the scheme: a name, `re:` pattern or class; may be repeated [Linear]")
+      ->allow_extra_args(false);
+  app->add_option("--ignore", r.ignore,
+                  "Modules to leave as they are, e.g. lm_head or 're:.*mlp.gate$'; may be repeated")
+      ->allow_extra_args(false);
   app->add_option("--observer", r.observer, "How weight ranges are found: memoryless_minmax, mse");
   app->add_option("--group-size", raw.group_size, "Columns that share a scale, instead of the scheme's")
       ->check(CLI::PositiveNumber);
@@ -54,7 +57,7 @@ void add_request(CLI::App* app, Arguments& args, Raw& raw) {
   app->add_option("--tp", r.tensor_parallel, "Tensor-parallel size that the result will be served with [1]")
       ->check(CLI::PositiveNumber);
   app->add_option("--reader", r.reader,
-                  "Who must load the result: vllm, transformers, all, or any of them [any]");
+                  "Who must load the result: vllm, transformers, all, or any of them [any; with --tp: vllm]");
   app->add_option("--threads", r.threads, "Threads [one per CPU]")->check(CLI::PositiveNumber);
 }
 

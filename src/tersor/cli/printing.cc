@@ -138,10 +138,7 @@ std::string to_text(const VerifyReport& r) {
 
 std::string to_text(const Error& error) {
   std::string out = fmt::format("error: {}\n", error.what());
-  if (!error.help().empty())
-    out += fmt::format(
-        "help: {}\n",
-        indented(error.help(), error.help().find("\n      ") != std::string::npos ? "" : "      "));
+  if (!error.help().empty()) out += fmt::format("help: {}\n", indented(error.help(), "      "));
   return out;
 }
 

@@ -101,7 +101,7 @@ CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptio
                       "give a folder that does not hold the source");
   }
   if (options.planned) options.planned(report_of(session));
-  if (!request.allow_unloadable) refuse_unloadable(session.plan, request.reader);
+  if (!request.allow_unloadable) refuse_unloadable(session.plan, session.reader);
 
   OutputFolder output(options.output, options.overwrite);
   RunOptions run{.threads = session.threads,

@@ -27,7 +27,8 @@ struct CompressionRequest {
   std::optional<std::array<int64_t, 2>> block_structure;
 
   uint64_t tensor_parallel = 1;  // GPUs per layer that the result will be served on: sizes must divide
-  // Who must be able to load the result: "vllm", "transformers", "any" (at least one of them) or "all".
+  // Who must be able to load the result: "vllm", "transformers", "any" (at least one of them; vLLM when
+  // tensor_parallel is above 1) or "all".
   std::string reader = "any";
   bool allow_unloadable = false;  // go on although it would not load
   size_t threads = 0;             // 0: one per CPU that this process may use

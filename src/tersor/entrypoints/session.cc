@@ -42,7 +42,8 @@ Session open_session(const CompressionRequest& request) {
   if (std::ranges::find(kReaders, request.reader) == kReaders.end())
     throw usage_error("`" + request.reader + "` is no reader", "one of `any`, `all`, `vllm`, `transformers`");
   Session session;
-  session.reader = request.reader;
+  // A tensor-parallel size is a matter of vLLM: who gives one means to serve with it.
+  session.reader = request.reader == "any" && request.tensor_parallel > 1 ? "vllm" : request.reader;
   session.recipe = recipe_of(request);  // first: a misspelt recipe is told before a thousand headers are read
   session.checkpoint = open_checkpoint(request.model);
   session.plan = make_plan(session.checkpoint, session.recipe, {.tensor_parallel = request.tensor_parallel});

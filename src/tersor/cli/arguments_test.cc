@@ -1,0 +1,73 @@
+#include "tersor/cli/arguments.h"
+
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tersor/base/error.h"
+
+namespace tersor {
+namespace {
+
+Arguments parse(std::vector<const char*> words, std::string* help = nullptr) {
+  words.insert(words.begin(), "tersor");
+  std::string text;
+  Arguments args = parse_arguments(static_cast<int>(words.size()), words.data(), text);
+  if (help != nullptr) *help = text;
+  return args;
+}
+
+Error error_of(const std::vector<const char*>& words) {
+  try {
+    parse(words);
+  } catch (const Error& e) {
+    return e;
+  }
+  return {ErrorCode::kRuntime, "no error"};
+}
+
+TEST(Arguments, CompressTakesAllItsFlags) {
+  const Arguments args =
+      parse({"compress", "--ignore", "lm_head", "MODEL", "-o", "OUT", "--scheme", "W4A16", "--ignore",
+             "re:.*gate$", "--group-size", "64", "--tp", "2", "--threads", "3", "--overwrite"});
+  EXPECT_EQ(args.command, Command::kCompress);
+  EXPECT_EQ(args.request.model, "MODEL");
+  EXPECT_EQ(args.output, "OUT");
+  EXPECT_EQ(args.request.ignore, (std::vector<std::string>{"lm_head", "re:.*gate$"}));
+  EXPECT_EQ(args.request.group_size, 64);
+  EXPECT_EQ(args.request.tensor_parallel, 2u);
+  EXPECT_EQ(args.request.threads, 3u);
+  EXPECT_TRUE(args.overwrite);
+  EXPECT_FALSE(args.quiet);
+}
+
+TEST(Arguments, BlocksAreRowsAndColumns) {
+  using Block = std::array<int64_t, 2>;
+  EXPECT_EQ(parse({"plan", "M", "--block-structure", "64,32"}).request.block_structure, (Block{64, 32}));
+  EXPECT_EQ(parse({"plan", "M", "--block-structure", "128x128"}).request.block_structure, (Block{128, 128}));
+  for (const char* bad : {"64", "64,", ",64", "0,64", "-1,64", "a,b", "64,64,64", "99999999999999999999,1"}) {
+    const Error error = error_of({"plan", "M", "--block-structure", bad});
+    EXPECT_EQ(error.code(), ErrorCode::kUsage) << bad;
+    EXPECT_EQ(error.help(), "give rows and columns: `--block-structure 64,64`") << bad;
+  }
+}
+
+TEST(Arguments, MisspeltFlagsGetTheirNeighbours) {
+  const Error error = error_of({"plan", "M", "--sheme", "W4A16"});
+  EXPECT_EQ(error.code(), ErrorCode::kUsage);
+  EXPECT_NE(error.help().find("`--scheme`"), std::string::npos) << error.help();
+  EXPECT_EQ(error_of({}).code(), ErrorCode::kUsage);
+  EXPECT_EQ(error_of({"compress", "M"}).code(), ErrorCode::kUsage);
+  EXPECT_EQ(error_of({"plan", "M", "--threads", "0"}).code(), ErrorCode::kUsage);
+}
+
+TEST(Arguments, HelpListsTheExitCodes) {
+  for (const std::vector<const char*>& words : {std::vector{"--help"}, std::vector{"compress", "--help"}}) {
+    std::string help;
+    parse(words, &help);
+    EXPECT_NE(help.find("4 the plan is refused"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace tersor

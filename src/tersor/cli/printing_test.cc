@@ -1,0 +1,48 @@
+#include "tersor/cli/printing.h"
+
+#include <gtest/gtest.h>
+
+#include "tersor/cli/progress_line.h"
+#include "tersor/cli/table.h"
+
+namespace tersor {
+namespace {
+
+TEST(Table, AlignsByCharactersNotBytes) {
+  Table table("<>");
+  table.add({"name", "size"});
+  table.add({"ü…", "1"});
+  EXPECT_EQ(table.text(), "  name  size\n  ü…       1\n");
+}
+
+TEST(Progress, TellsRateAndRemainingTime) {
+  RunProgress p{.phase = "compressing",
+                .done = 3'000'000'000,
+                .total = 4'000'000'000,
+                .resumed = 1'000'000'000,
+                .seconds = 2};
+  // Two of the three gigabytes are of this run: a gigabyte a second.
+  EXPECT_EQ(progress_text(p, 20'000'000),
+            "compressing  75 %  3.00 GB of 4.00 GB  1.00 GB/s  1.0s left  memory 20.0 MB");
+  p.seconds = 0.01;  // too early to promise anything
+  EXPECT_EQ(progress_text(p, 20'000'000), "compressing  75 %  3.00 GB of 4.00 GB  memory 20.0 MB");
+}
+
+TEST(Errors, HelpStandsUnderTheMessage) {
+  EXPECT_EQ(to_text(Error(ErrorCode::kUsage, "what", "one\ntwo")), "error: what\nhelp: one\n      two\n");
+  EXPECT_EQ(to_text(Error(ErrorCode::kUsage, "what")), "error: what\n");
+}
+
+TEST(Plan, TellsWhoLoadsTheResult) {
+  PlanReport report;
+  report.loads_in = {"Transformers 5.17.0"};
+  report.fails_in = {"vLLM 0.32.0"};
+  report.problems.push_back(
+      {.rule = "x", .reader = "vLLM 0.32.0", .fatal = true, .message = "m", .fix = "f", .modules = {}});
+  const std::string text = to_text(report);
+  EXPECT_NE(text.find("error: vLLM 0.32.0: m\n  help: f\n"), std::string::npos);
+  EXPECT_NE(text.find("loads in Transformers 5.17.0\ndoes NOT load in vLLM 0.32.0\n"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tersor
