@@ -1,0 +1,94 @@
+#include "tersor/modeling/model.h"
+
+#include <fmt/format.h>
+
+#include "tersor/base/error.h"
+#include "tersor/modeling/arch/families.h"
+
+namespace tersor {
+
+Model::Model(Checkpoint checkpoint, Backend& backend) : checkpoint_(std::move(checkpoint)), backend_(&backend) {
+  config_ = read_model_config(checkpoint_.config, (checkpoint_.folder / "config.json").string());
+  loader_ = std::make_unique<WeightLoader>(checkpoint_, backend);
+  embedding_ = loader_->load_tensor(config_.embedding_name + ".weight", {config_.vocabulary, config_.hidden});
+  final_norm_ = loader_->load_norm(config_.final_norm_name, config_.hidden);
+  // Some checkpoints that say tied store the head all the same: it is the embedding.
+  if (config_.tied_head) {
+    head_.name = config_.head_name;
+    head_.weight = backend.pack(embedding_);
+  } else {
+    head_ = loader_->load_linear(config_.head_name, config_.vocabulary, config_.hidden);
+  }
+}
+
+Layer Model::load_layer(size_t index) const { return tersor::load_layer(*loader_, config_, index); }
+
+void Model::load_all_layers() {
+  for (size_t i = layers_.size(); i < config_.layers.size(); ++i) layers_.push_back(load_layer(i));
+}
+
+std::vector<RopeTable> Model::make_ropes(size_t length) const {
+  std::vector<RopeTable> tables;
+  for (const RopeConfig& rope : config_.ropes) tables.push_back(make_rope_table(*backend_, rope, length));
+  return tables;
+}
+
+DeviceTensor Model::embed(std::span<const int32_t> ids) const {
+  for (int32_t id : ids) {
+    if (id >= 0 && static_cast<size_t>(id) < config_.vocabulary) continue;
+    throw input_error(fmt::format("token id {} is not in the model's vocabulary of {}", id, config_.vocabulary),
+                      "the tokenizer belongs to another model");
+  }
+  const DeviceTensor device_ids = backend_->allocate(DType::kI32, 1, ids.size());
+  backend_->copy_in(device_ids, ids.data());
+  const DeviceTensor hidden = backend_->allocate(DType::kF32, ids.size(), config_.hidden);
+  backend_->embed(embedding_, device_ids, hidden);
+  if (config_.embedding_multiplier != 1) backend_->scale(config_.embedding_multiplier, hidden, hidden);
+  return hidden;
+}
+
+DeviceTensor Model::head(const DeviceTensor& hidden) const {
+  const DeviceTensor normed = apply_norm(*backend_, config_.norm, final_norm_, hidden);
+  const DeviceTensor logits = apply_linear(*backend_, head_, normed);
+  if (config_.logit_multiplier != 1) backend_->scale(config_.logit_multiplier, logits, logits);
+  if (config_.logit_soft_cap > 0) backend_->soft_cap(config_.logit_soft_cap, logits, logits);
+  return logits;
+}
+
+DeviceTensor Model::run_layers(DeviceTensor hidden, std::vector<SequenceSpan> sequences, KvCache* cache,
+                               std::span<const RopeTable> ropes) {
+  load_all_layers();
+  LayerState state;
+  state.hidden = std::move(hidden);
+  state.sequences = std::move(sequences);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (cache != nullptr) state.sequences[0].cache = &cache->layers[i];
+    run_layer(*backend_, config_, layers_[i], ropes, state);
+  }
+  return state.hidden;
+}
+
+DeviceTensor Model::logits(std::span<const int32_t> ids) {
+  return head(run_layers(embed(ids), {{0, ids.size(), 0, nullptr, 0}}, nullptr, make_ropes(ids.size())));
+}
+
+KvCache Model::make_cache(size_t capacity) const {
+  return {capacity, 0, std::vector<LayerCache>(config_.layers.size())};
+}
+
+DeviceTensor Model::step(std::span<const int32_t> ids, KvCache& cache) {
+  if (ids.empty() || ids.size() > cache.capacity - cache.length) {
+    throw usage_error(fmt::format("{} tokens after {} do not fit a cache of {} positions", ids.size(), cache.length,
+                                  cache.capacity));
+  }
+  if (step_capacity_ != cache.capacity) {
+    step_ropes_ = make_ropes(cache.capacity);
+    step_capacity_ = cache.capacity;
+  }
+  const SequenceSpan span{0, ids.size(), cache.length, nullptr, cache.capacity};
+  const DeviceTensor hidden = run_layers(embed(ids), {span}, &cache, step_ropes_);
+  cache.length += ids.size();
+  return head(hidden.sub_rows(hidden.rows - 1, 1));
+}
+
+}  // namespace tersor
