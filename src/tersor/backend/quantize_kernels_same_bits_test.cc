@@ -126,6 +126,45 @@ TEST_P(SameBits, CodesOfEveryShape) {
   }
 }
 
+// Measuring changes no code, and its sums are those of the naive doubles but for the rounding of f32 lanes.
+TEST_P(SameBits, MeasuredCodesAndSums) {
+  for (DType dtype : kDTypes) {
+    for (size_t group_size : kGroupSizes) {
+      for (const CodeSpec& spec : kSpecs) {
+        const size_t rows = 1 + rng() % 3, groups = 1 + rng() % 70, size = rows * groups * group_size;
+        const Weight w = random_weight(dtype, rows, groups * group_size, rng);
+        const bool narrow = group_size % 2 == 0;
+        const std::vector<float> scales = random_scales(rows * groups, spec, narrow, rng);
+        std::vector<int8_t> zero_points(rows * groups, 1);
+        const int8_t* zp = spec.kind == CodeKind::kInt && group_size % 3 != 0 ? zero_points.data() : nullptr;
+        std::vector<int8_t> codes(size), measured(size);
+        double error = 1, norm = 2, expected_error = 1, expected_norm = 2;
+        reference.quantize_groups(w.view, group_size, spec, scales.data(), zp, codes.data());
+        k.quantize_and_measure(w.view, group_size, spec, scales.data(), zp, measured.data(), &error, &norm);
+        ASSERT_EQ(measured, codes) << group_size;
+        reference.quantize_and_measure(w.view, group_size, spec, scales.data(), zp, measured.data(),
+                                       &expected_error, &expected_norm);
+        const double tolerance = (static_cast<double>(size) / 16 + 8) * 0x1p-24;
+        ASSERT_NEAR(error, expected_error, tolerance * expected_error) << group_size;
+        ASSERT_NEAR(norm, expected_norm, tolerance * expected_norm) << group_size;
+      }
+    }
+  }
+}
+
+// Elements that are not finite send their batch to the reference: codes stay the same, sums tell.
+TEST_P(SameBits, MeasuredWhereNotFinite) {
+  Weight w = random_weight(DType::kBF16, 1, 256, rng);
+  w.set(200, INFINITY);
+  const std::vector<float> scales = random_scales(8, kSpecs[3], true, rng);
+  std::vector<int8_t> codes(256), measured(256);
+  double error = 0, norm = 0;
+  reference.quantize_groups(w.view, 32, kSpecs[3], scales.data(), nullptr, codes.data());
+  k.quantize_and_measure(w.view, 32, kSpecs[3], scales.data(), nullptr, measured.data(), &error, &norm);
+  EXPECT_EQ(measured, codes);
+  EXPECT_FALSE(std::isfinite(norm));
+}
+
 // All bf16 values over all mantissas of a bf16 scale: ties and everything near them.
 TEST_P(SameBits, CodesOfEveryBFloat16) {
   Weight w(DType::kBF16, 1, 1 << 16);

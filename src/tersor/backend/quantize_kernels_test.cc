@@ -383,6 +383,18 @@ TEST_P(Kernels, PacksNibbles) {
 
 // --- errors
 
+TEST_P(Kernels, MeasuresWhatIsLost) {
+  // Codes 1, 2 (a tie), 7 (clamped from 10) and 0: residues 0.25, 0.5, 3, 0.
+  const Weight w(DType::kF32, 1, 4, {1.25f, 2.5f, 10.0f, 0.0f});
+  const float scale = 1;
+  int8_t codes[4];
+  double error = 100, norm = 200;
+  k.quantize_and_measure(w.view, 4, {CodeKind::kInt, 4}, &scale, nullptr, codes, &error, &norm);
+  EXPECT_THAT(codes, ElementsAre(1, 2, 7, 0));
+  EXPECT_EQ(error, 100 + 0.0625 + 0.25 + 9);
+  EXPECT_EQ(norm, 200 + 1.5625 + 6.25 + 100);
+}
+
 TEST_P(Kernels, SquaredErrorAddsRowAfterRow) {
   for (DType dtype : {DType::kBF16, DType::kF16, DType::kF32}) {
     const size_t rows = 5, cols = 77;

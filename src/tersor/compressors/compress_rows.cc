@@ -2,7 +2,7 @@
 // has its own scales, as many as stay in the cache), and each band by chunks:
 //
 //   band:  ranges → scales and zero points, as stored
-//   chunk: codes → bytes of the format; dequantized again while still in the cache, for the error statistics
+//   chunk: codes, and what they lose → bytes of the format, while the codes are still in the cache
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -18,9 +18,9 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "stored tensors are little-endian");
 
-// Elements in a chunk: with 2 bytes of weight, 1 of code and 4 of dequantized value each, a chunk of 16 Ki
-// stays in a second-level cache of 256 KiB.
-constexpr size_t kChunkElements = 16 * 1024;
+// Elements in a chunk: with 2 to 4 bytes of weight and 1 of code each, 4 Ki of them stay in the first-level
+// cache while they are read twice.
+constexpr size_t kChunkElements = 4 * 1024;
 
 // The pieces that a block has produced so far, in buffers left from the block before.
 class PieceWriter {
@@ -108,13 +108,9 @@ void compress_chunk(const WeightLayout& layout, const WeightView& rows, const fl
     scratch.codes.resize(elements);
     codes = scratch.codes.data();
   }
-  kernels.quantize_groups(rows, layout.kernel_group, spec, scales, zero_points, codes);
+  kernels.quantize_and_measure(rows, layout.kernel_group, spec, scales, zero_points, codes,
+                               &statistics.squared_error, &statistics.squared_norm);
   if (layout.format->encode) layout.format->encode(args, kernels, codes, rows.rows, rows.cols, codes_bytes);
-
-  scratch.values.resize(elements);
-  kernels.dequantize_groups(codes, rows.rows, rows.cols, layout.kernel_group, spec, scales, zero_points,
-                            scratch.values.data());
-  kernels.squared_error(rows, scratch.values.data(), &statistics.squared_error, &statistics.squared_norm);
 }
 
 // The block's scales (and unpacked zero points), filled in band by band.

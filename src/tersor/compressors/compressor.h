@@ -62,7 +62,6 @@ struct Observation {
 // Buffers that a thread keeps from block to block.
 struct CompressScratch {
   std::vector<int8_t> codes;
-  std::vector<float> values;
   std::vector<float> scales;
   std::vector<int8_t> zero_points;
   std::vector<int8_t> block_zero_points;

@@ -197,6 +197,19 @@ TEST(Compressor, BlocksDoNotShowInTheBytes) {
   }
 }
 
+// What the CPU's kernels write is what the reference writes; their sums are of f32 lanes.
+TEST(Compressor, KernelsDoNotShowInTheBytes) {
+  for (const NamedScheme& s : schemes()) {
+    const Weight weight = random_weight(DType::kBF16, 70, 192, 11);
+    const CompressedWeight expected = compress_all(s.scheme, weight);
+    const Observation observation = observe_all(s.scheme, {weight}, 32, cpu_quantize_kernels());
+    const CompressedWeight out = compress_all(s.scheme, weight, observation, 32, cpu_quantize_kernels());
+    EXPECT_EQ(out.tensors, expected.tensors) << s.name;
+    const double error = expected.statistics.squared_error;
+    EXPECT_NEAR(out.statistics.squared_error, error, error * (70 * 192 / 16) * 0x1p-24) << s.name;
+  }
+}
+
 TEST(Compressor, AnyRowsDecompressAlike) {
   for (const NamedScheme& s : schemes()) {
     const Weight weight = random_weight(DType::kF32, 37, 96, 6);

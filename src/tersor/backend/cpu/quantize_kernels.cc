@@ -30,6 +30,7 @@ const QuantizeKernels& Table() {
     k.mse_groups = MseGroups;
     k.mse_grid_errors = MseGridErrors;
     k.quantize_groups = QuantizeGroups;
+    k.quantize_and_measure = QuantizeAndMeasure;
     k.dequantize_groups = DequantizeGroups;
     k.pack_row = PackRow;
     k.unpack_row = UnpackRow;

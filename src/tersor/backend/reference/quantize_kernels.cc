@@ -70,6 +70,20 @@ void quantize_groups(const WeightView& w, size_t group_size, const CodeSpec& spe
   });
 }
 
+void quantize_and_measure(const WeightView& w, size_t group_size, const CodeSpec& spec, const float* scales,
+                          const int8_t* zero_points, int8_t* codes, double* error, double* norm) {
+  quantize_groups(w, group_size, spec, scales, zero_points, codes);
+  visit_weight(w, [&](auto matrix) {
+    for (size_t i = 0; i < w.rows * w.cols; ++i) {
+      const size_t g = i / group_size;
+      const float value = decode(codes[i], spec, zero_points != nullptr ? zero_points[g] : 0) * scales[g];
+      const double x = to_float(matrix.data[i]), d = x - double{value};
+      *error += d * d;
+      *norm += x * x;
+    }
+  });
+}
+
 void dequantize_groups(const int8_t* codes, size_t rows, size_t cols, size_t group_size, const CodeSpec& spec,
                        const float* scales, const int8_t* zero_points, float* values) {
   const size_t groups = cols / group_size;
@@ -223,6 +237,7 @@ const QuantizeKernels& reference_quantize_kernels() {
       .mse_groups = mse_groups,
       .mse_grid_errors = mse_grid_errors,
       .quantize_groups = quantize_groups,
+      .quantize_and_measure = quantize_and_measure,
       .dequantize_groups = dequantize_groups,
       .pack_row = pack_row,
       .unpack_row = unpack_row,

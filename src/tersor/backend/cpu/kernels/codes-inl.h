@@ -33,15 +33,23 @@ struct Scales {
   VF zero_point;
 };
 
-// encode() gives codes in the low byte of each lane; the bits above are anything.
+struct Encoded {
+  VI code;     // in the low byte of each lane; the bits above are anything
+  VF residue;  // x less the code's value, but for the sign; where nobody asks, the compiler leaves it out
+};
+
 template <bool kZeroPoint>
 struct IntCoder {
   template <bool kWide>
-  static HWY_INLINE VI encode(VF x, const Scales& k) {
+  static HWY_INLINE Encoded encode(VF x, const Scales& k) {
     VF y = k.divisor.divide<kWide>(hn::Min(hn::Max(x, k.low), k.high));
     if constexpr (kZeroPoint) y = hn::Add(y, k.zero_point);
     // Adding 1.5·2^23 rounds to an integer, half to even, and leaves it in the low bits.
-    return hn::BitCast(DI(), hn::Add(y, hn::Set(DF(), 0x1.8p23f)));
+    const VF shifter = hn::Set(DF(), 0x1.8p23f);
+    const VF sum = hn::Add(y, shifter);
+    VF steps = hn::Sub(sum, shifter);
+    if constexpr (kZeroPoint) steps = hn::Sub(steps, k.zero_point);
+    return {hn::BitCast(DI(), sum), hn::Sub(x, hn::Mul(steps, k.divisor.scale))};
   }
 };
 
@@ -65,7 +73,7 @@ struct FloatCoder {
   }
 
   template <bool kWide>
-  static HWY_INLINE VI encode(VF x, const Scales& k) {
+  static HWY_INLINE Encoded encode(VF x, const Scales& k) {
     const DF df;
     const DI di;
     VF a;
@@ -79,10 +87,11 @@ struct FloatCoder {
     constexpr int32_t kOffset = static_cast<int32_t>((0u - (kLeast >> kShift)) & 0xFF);
     static_assert(kOffset % 2 == 0);
     const VF shifter = hn::BitCast(df, hn::Add(e, hn::Set(di, (kShift << 23) + kOffset)));
-    const VI sum = hn::BitCast(di, hn::Add(a, shifter));
-    const VI code = hn::Add(sum, hn::ShiftRight<kShift>(e));
+    const VF sum = hn::Add(a, shifter);
+    const VI code = hn::Add(hn::BitCast(di, sum), hn::ShiftRight<kShift>(e));
     const auto negative = hn::RebindMask(di, hn::Lt(x, hn::Zero(df)));
-    return hn::IfThenElse(negative, hn::Or(code, hn::Set(di, kSignBit)), code);
+    const VF value = hn::Mul(hn::Sub(sum, shifter), k.divisor.scale);
+    return {hn::IfThenElse(negative, hn::Or(code, hn::Set(di, kSignBit)), code), hn::Sub(hn::Abs(x), value)};
   }
 
   // The value of codes whose bits above the sign may be anything.

@@ -1,4 +1,5 @@
-// quantize_groups: weights are one run of groups, since rows and scales are contiguous.
+// quantize_groups and quantize_and_measure: weights are one run of groups, since rows and scales are
+// contiguous.
 
 #include <algorithm>
 #include <cstdint>
@@ -75,63 +76,114 @@ struct Batch {
   }
 };
 
-// Quantizes a quad; `sum` stays finite only if all elements are.
-template <typename T, class Coder, bool kWide>
+// What a run of quads has gone through.
+template <bool kMeasured>
+struct Tally {
+  VF sum;  // stays finite only if all elements are
+  VF error[2], norm[2];
+
+  static HWY_INLINE Tally of_nothing() {
+    const VF zero = hn::Zero(DF());
+    return {zero, {zero, zero}, {zero, zero}};
+  }
+
+  HWY_INLINE void add(const Quad& x, const Encoded& c0, const Encoded& c1, const Encoded& c2,
+                      const Encoded& c3) {
+    sum = hn::Add(sum, hn::Add(hn::Add(x.a0, x.a1), hn::Add(x.a2, x.a3)));
+    if constexpr (kMeasured) {
+      error[0] = hn::MulAdd(c0.residue, c0.residue, error[0]);
+      error[1] = hn::MulAdd(c1.residue, c1.residue, error[1]);
+      error[0] = hn::MulAdd(c2.residue, c2.residue, error[0]);
+      error[1] = hn::MulAdd(c3.residue, c3.residue, error[1]);
+      norm[0] = hn::MulAdd(x.a0, x.a0, norm[0]);
+      norm[1] = hn::MulAdd(x.a1, x.a1, norm[1]);
+      norm[0] = hn::MulAdd(x.a2, x.a2, norm[0]);
+      norm[1] = hn::MulAdd(x.a3, x.a3, norm[1]);
+    }
+  }
+  HWY_INLINE bool is_finite() const {
+    const DF df;
+    const VF all = kMeasured ? hn::Add(hn::Abs(sum), hn::Add(norm[0], norm[1])) : hn::Abs(sum);
+    return hn::AllTrue(df, hn::Lt(all, hn::Set(df, std::numeric_limits<float>::infinity())));
+  }
+};
+
+HWY_INLINE double sum_of(const VF (&lanes)[2]) {
+  alignas(64) float x[kLanes];
+  hn::Store(hn::Add(lanes[0], lanes[1]), DF(), x);
+  double sum = 0;
+  for (float lane : x) sum += double{lane};
+  return sum;
+}
+
+template <typename T, class Coder, bool kWide, bool kMeasured>
 HWY_INLINE void quantize_quad(const T* x, const Scales& k0, const Scales& k1, const Scales& k2,
-                              const Scales& k3, int8_t* codes, VF& sum) {
+                              const Scales& k3, int8_t* codes, Tally<kMeasured>& tally) {
   const Quad q = Elements<T>::load(x);
-  sum = hn::Add(sum, hn::Add(hn::Add(q.a0, q.a1), hn::Add(q.a2, q.a3)));
-  Elements<T>::store({Coder::template encode<kWide>(q.a0, k0), Coder::template encode<kWide>(q.a1, k1),
-                      Coder::template encode<kWide>(q.a2, k2), Coder::template encode<kWide>(q.a3, k3)},
-                     codes);
+  const Encoded c0 = Coder::template encode<kWide>(q.a0, k0), c1 = Coder::template encode<kWide>(q.a1, k1),
+                c2 = Coder::template encode<kWide>(q.a2, k2), c3 = Coder::template encode<kWide>(q.a3, k3);
+  tally.add(q, c0, c1, c2, c3);
+  Elements<T>::store({c0.code, c1.code, c2.code, c3.code}, codes);
 }
 
 // One group of any size: whole quads, then one in a padded buffer.
-template <typename T, class Coder, bool kWide>
-HWY_INLINE void quantize_group(const T* x, size_t size, const Scales& k, int8_t* codes, VF& sum) {
+template <typename T, class Coder, bool kWide, bool kMeasured>
+HWY_INLINE void quantize_group(const T* x, size_t size, const Scales& k, int8_t* codes,
+                               Tally<kMeasured>& tally) {
   size_t i = 0;
-  for (; i + kQuad <= size; i += kQuad) quantize_quad<T, Coder, kWide>(x + i, k, k, k, k, codes + i, sum);
+  for (; i + kQuad <= size; i += kQuad) quantize_quad<T, Coder, kWide>(x + i, k, k, k, k, codes + i, tally);
   if (i == size) return;
   T padded[kQuad] = {};
   int8_t padded_codes[kQuad];
   std::memcpy(padded, x + i, (size - i) * sizeof(T));
-  quantize_quad<T, Coder, kWide>(padded, k, k, k, k, padded_codes, sum);
+  quantize_quad<T, Coder, kWide>(padded, k, k, k, k, padded_codes, tally);
   std::memcpy(codes + i, padded_codes, size - i);
 }
 
+// Sums of squares, in double.
+struct Loss {
+  double error = 0;
+  double norm = 0;
+};
+
 // All groups of a batch; false: do it again some other way. Groups of half or a quarter of a quad go several
 // to the quad.
-template <typename T, class Coder, bool kWide>
+template <typename T, class Coder, bool kWide, bool kMeasured>
 HWY_NOINLINE bool quantize_batch(const T* x, size_t group_size, size_t count, const Batch& batch,
-                                 int8_t* codes) {
-  const DF df;
-  VF sum = hn::Zero(df);
+                                 int8_t* codes, Loss& loss) {
+  Tally<kMeasured> tally = Tally<kMeasured>::of_nothing();
   size_t g = 0;
   if (group_size == 2 * kLanes) {
     for (; g + 2 <= count; g += 2) {
       const Scales k0 = batch.of(g), k1 = batch.of(g + 1);
-      quantize_quad<T, Coder, kWide>(x + g * group_size, k0, k0, k1, k1, codes + g * group_size, sum);
+      quantize_quad<T, Coder, kWide>(x + g * group_size, k0, k0, k1, k1, codes + g * group_size, tally);
     }
   } else if (group_size == kLanes) {
     for (; g + 4 <= count; g += 4) {
       if constexpr (Elements<T>::kInterleaved) {
         const Scales k0 = batch.of_two(g), k1 = batch.of_two(g + 2);
-        quantize_quad<T, Coder, kWide>(x + g * group_size, k0, k0, k1, k1, codes + g * group_size, sum);
+        quantize_quad<T, Coder, kWide>(x + g * group_size, k0, k0, k1, k1, codes + g * group_size, tally);
       } else {
         quantize_quad<T, Coder, kWide>(x + g * group_size, batch.of(g), batch.of(g + 1), batch.of(g + 2),
-                                       batch.of(g + 3), codes + g * group_size, sum);
+                                       batch.of(g + 3), codes + g * group_size, tally);
       }
     }
   }
   for (; g < count; ++g) {
-    quantize_group<T, Coder, kWide>(x + g * group_size, group_size, batch.of(g), codes + g * group_size, sum);
+    quantize_group<T, Coder, kWide>(x + g * group_size, group_size, batch.of(g), codes + g * group_size,
+                                    tally);
   }
-  return hn::AllTrue(df, hn::Lt(hn::Abs(sum), hn::Set(df, std::numeric_limits<float>::infinity())));
+  if (!tally.is_finite()) return false;
+  if constexpr (kMeasured) {
+    loss.error += sum_of(tally.error);
+    loss.norm += sum_of(tally.norm);
+  }
+  return true;
 }
 
-template <typename T, class Coder>
+template <typename T, class Coder, bool kMeasured>
 void quantize_run(const T* x, DType dtype, size_t group_size, size_t groups, const CodeSpec& spec,
-                  const float* scales, const int8_t* zero_points, int8_t* codes) {
+                  const float* scales, const int8_t* zero_points, int8_t* codes, Loss& loss) {
   Batch batch;
   for (size_t g = 0; g < groups; g += kBatch) {
     const size_t count = std::min(kBatch, groups - g);
@@ -140,26 +192,49 @@ void quantize_run(const T* x, DType dtype, size_t group_size, size_t groups, con
     const int8_t* batch_zero_points = zero_points != nullptr ? zero_points + g : nullptr;
     batch.prepare(scales + g, batch_zero_points, count, spec);
     const bool done =
-        batch.in_range && (batch.wide ? quantize_batch<T, Coder, true>(from, group_size, count, batch, to)
-                                      : quantize_batch<T, Coder, false>(from, group_size, count, batch, to));
+        batch.in_range &&
+        (batch.wide ? quantize_batch<T, Coder, true, kMeasured>(from, group_size, count, batch, to, loss)
+                    : quantize_batch<T, Coder, false, kMeasured>(from, group_size, count, batch, to, loss));
     if (!done) {  // an element that is not finite, or a scale that no sane weight has
       const WeightView view{reinterpret_cast<const std::byte*>(from), dtype, count, group_size};
-      reference_quantize_kernels().quantize_groups(view, group_size, spec, scales + g, batch_zero_points, to);
+      const QuantizeKernels& reference = reference_quantize_kernels();
+      if constexpr (kMeasured) {
+        reference.quantize_and_measure(view, group_size, spec, scales + g, batch_zero_points, to, &loss.error,
+                                       &loss.norm);
+      } else {
+        reference.quantize_groups(view, group_size, spec, scales + g, batch_zero_points, to);
+      }
     }
   }
 }
 
-void QuantizeGroups(const WeightView& w, size_t group_size, const CodeSpec& spec, const float* scales,
-                    const int8_t* zero_points, int8_t* codes) {
+template <bool kMeasured>
+Loss quantize(const WeightView& w, size_t group_size, const CodeSpec& spec, const float* scales,
+              const int8_t* zero_points, int8_t* codes) {
+  Loss loss;
   visit_weight(w, [&]<typename T>(MatrixView<const T> matrix) {
     const size_t groups = w.rows * (w.cols / group_size);
     const auto run = [&]<class Coder>(Coder) {
-      quantize_run<T, Coder>(matrix.data, w.dtype, group_size, groups, spec, scales, zero_points, codes);
+      quantize_run<T, Coder, kMeasured>(matrix.data, w.dtype, group_size, groups, spec, scales, zero_points,
+                                        codes, loss);
     };
     if (spec.kind == CodeKind::kFloat8) return run(Float8Coder());
     if (spec.kind == CodeKind::kFloat4) return run(Float4Coder());
     return zero_points != nullptr ? run(IntCoder<true>()) : run(IntCoder<false>());
   });
+  return loss;
+}
+
+void QuantizeGroups(const WeightView& w, size_t group_size, const CodeSpec& spec, const float* scales,
+                    const int8_t* zero_points, int8_t* codes) {
+  quantize<false>(w, group_size, spec, scales, zero_points, codes);
+}
+
+void QuantizeAndMeasure(const WeightView& w, size_t group_size, const CodeSpec& spec, const float* scales,
+                        const int8_t* zero_points, int8_t* codes, double* error, double* norm) {
+  const Loss loss = quantize<true>(w, group_size, spec, scales, zero_points, codes);
+  *error += loss.error;
+  *norm += loss.norm;
 }
 
 }  // namespace HWY_NAMESPACE
