@@ -23,6 +23,7 @@ set(TERSOR_LIB_yaml-cpp yaml-cpp)
 set(TERSOR_LIB_CLI CLI11::CLI11)
 set(TERSOR_LIB_pcre2 PkgConfig::pcre2)
 set(TERSOR_LIB_xxhash PkgConfig::xxhash)
+set(TERSOR_LIB_utf8proc PkgConfig::utf8proc)
 
 # Reads modules.txt into TERSOR_MODULES and, per module, TERSOR_DEPS_<m> and TERSOR_THIRD_<m>.
 macro(tersor_read_modules file)

@@ -11,9 +11,10 @@ import sys
 
 THIRD_PARTY = {  # include prefix -> name in modules.txt
     "fmt/": "fmt", "hwy/": "hwy", "nlohmann/": "nlohmann", "yaml-cpp/": "yaml-cpp", "CLI/": "CLI",
-    "pcre2.h": "pcre2", "xxhash.h": "xxhash", "dnnl": "dnnl", "cblas.h": "openblas", "lapacke.h": "openblas",
+    "pcre2.h": "pcre2", "xxhash.h": "xxhash", "utf8proc.h": "utf8proc", "dnnl": "dnnl", "cblas.h": "openblas", "lapacke.h": "openblas",
 }
-ONE_WRAPPER = {"nlohmann/": "io/json.h", "yaml-cpp/": "io/yaml.cc", "pcre2.h": "base/regex.cc"}
+ONE_WRAPPER = {"nlohmann/": "io/json.h", "yaml-cpp/": "io/yaml.cc", "pcre2.h": "base/regex.cc",
+               "utf8proc.h": "tokenizer/unicode_normalize.cc"}
 MAX_LINES = 800
 
 
