@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "tersor/base/error.h"
 #include "tersor/parallel/thread_pool.h"
@@ -21,6 +22,8 @@ Recipe recipe_of(const CompressionRequest& request) {
       throw usage_error("`--targets`, `--ignore` and `--observer` belong to `--scheme`, not to `--recipe`",
                         "write them into the recipe");
     }
+    if (!std::filesystem::exists(request.recipe_file))
+      throw usage_error("there is no recipe " + request.recipe_file, "check the path given to `--recipe`");
     recipe = read_recipe_file(request.recipe_file);
   } else {
     recipe = recipe_from_flags({.scheme = request.scheme,
