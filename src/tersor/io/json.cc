@@ -1,6 +1,7 @@
 #include "tersor/io/json.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -8,6 +9,7 @@
 #include "tersor/base/text.h"
 #include "tersor/io/file.h"
 #include "tersor/io/json_tree.h"
+#include "tersor/io/python_floats.h"
 
 namespace tersor {
 namespace {
@@ -28,9 +30,16 @@ std::string json_place(std::string_view text, size_t offset) {
 bool JsonTree::key(std::string& name) {
   const auto [slot, is_new] = open_.back()->get_ref<Json::object_t&>().try_emplace(name);
   if (!is_new)
-    throw input_error(fmt::format("{}: the key \"{}\" stands twice in one object", origin_, printable(name)));
+    throw input_error(fmt::format("{}: the key \"{}\" stands twice in one object", origin_, printable(name)),
+                      "remove one of the two; they may say different things");
   member_ = &slot->second;
   return true;
+}
+
+bool JsonTree::number_float(Json::number_float_t value, const std::string& text) {
+  if (!is_spelled_float(text)) return put(value);
+  const std::optional<double> meant = spelled_float(text);
+  return meant && put(*meant);
 }
 
 bool JsonTree::put(Json value) {
@@ -47,7 +56,8 @@ Json* JsonTree::place() {
 
 bool JsonTree::open(Json container) {
   if (open_.size() == kMaxDepth)
-    throw input_error(fmt::format("{}: JSON nested deeper than {} levels", origin_, kMaxDepth));
+    throw input_error(fmt::format("{}: JSON nested deeper than {} levels", origin_, kMaxDepth),
+                      "no file of a model is so deep: it is damaged or made to harm");
   Json* at = place();
   *at = std::move(container);
   open_.push_back(at);
@@ -59,14 +69,30 @@ bool JsonTree::close() {
   return true;
 }
 
+namespace {
+
+// Bytes read when `text` turns out not to be JSON; nullopt when it is, and `tree` then holds it.
+std::optional<size_t> parse_into(JsonTree& tree, std::string_view text) {
+  // The parser takes a NUL for the end of its input; what comes behind it would be lost without a word.
+  if (const size_t nul = text.find('\0'); nul != text.npos) return nul + 1;
+  if (Json::sax_parse(text.begin(), text.end(), &tree)) return std::nullopt;
+  return tree.error_position();
+}
+
+}  // namespace
+
 Json parse_json(std::string_view text, const std::string& origin) {
   JsonTree tree(origin);
-  // The parser takes a NUL for the end of its input; what came behind it would be lost without a word.
-  const size_t nul = text.find('\0');
-  if (nul != text.npos || !Json::sax_parse(text.begin(), text.end(), &tree)) {
-    const size_t read = nul != text.npos ? nul + 1 : tree.error_position();
+  std::optional<size_t> read = parse_into(tree, text);
+  std::optional<std::string> spelled;
+  if (read && (spelled = spell_python_floats(text))) {
+    text = *spelled;
+    tree = JsonTree(origin);
+    read = parse_into(tree, text);
+  }
+  if (read) {
     throw input_error(
-        fmt::format("{}: not valid JSON at {}", origin, json_place(text, read == 0 ? 0 : read - 1)),
+        fmt::format("{}: not valid JSON at {}", origin, json_place(text, *read == 0 ? 0 : *read - 1)),
         "the file may be cut short or hand-edited; compare it with the one on the Hub");
   }
   return tree.take();
@@ -76,6 +102,9 @@ Json read_json_file(const std::filesystem::path& path) {
   return parse_json(read_file(path, kMaxFileBytes), path.string());
 }
 
-std::string dump_json(const Json& value) { return value.dump(2, ' ', true, Json::error_handler_t::replace); }
+std::string dump_json(const Json& value) {
+  const auto dump = [](const Json& v) { return v.dump(2, ' ', true, Json::error_handler_t::replace); };
+  return has_python_float(value) ? dump_with_python_floats(value, dump) : dump(value);
+}
 
 }  // namespace tersor

@@ -19,7 +19,7 @@ class JsonTree {
   bool boolean(bool value) { return put(value); }
   bool number_integer(Json::number_integer_t value) { return put(value); }
   bool number_unsigned(Json::number_unsigned_t value) { return put(value); }
-  bool number_float(Json::number_float_t value, const std::string& /*text*/) { return put(value); }
+  bool number_float(Json::number_float_t value, const std::string& text);
   bool string(std::string& value) { return put(std::move(value)); }
   bool binary(Json::binary_t& /*value*/) { return false; }  // JSON has none
   bool start_object(size_t /*size*/) { return open(Json::object()); }

@@ -4,6 +4,7 @@
 #include <array>
 #include <iterator>
 #include <optional>
+#include <tuple>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -277,9 +278,9 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, uint64_t data_
   }
   // By end too: an empty tensor begins where the next one does.
   auto in_order = [](const TensorInfo& a, const TensorInfo& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   };
-  if (!std::ranges::is_sorted(header.tensors, in_order)) std::ranges::stable_sort(header.tensors, in_order);
+  if (!std::ranges::is_sorted(header.tensors, in_order)) std::ranges::sort(header.tensors, in_order);
   check_file_size(data_begin, check_contiguous(header.tensors, origin), file_size, origin);
   for (TensorInfo& t : header.tensors) {  // no overflow: all ends are within the file
     t.begin += data_begin;

@@ -28,7 +28,7 @@ struct TensorInfo {
 };
 
 struct SafetensorsHeader {
-  std::vector<TensorInfo> tensors;  // in order of `begin`
+  std::vector<TensorInfo> tensors;  // in order of `begin`, then `end`, then name
   std::map<std::string, std::string> metadata;
   uint64_t data_begin = 0;  // first byte after the header
 };
