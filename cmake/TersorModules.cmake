@@ -10,10 +10,18 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # GCC 12 reports std::string::insert and operator+ as overlapping copies (GCC bug 105651).
   target_compile_options(tersor_flags INTERFACE -Wno-restrict)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # std::stable_sort of libstdc++ 12 calls what it itself has marked as deprecated.
+  target_compile_options(tersor_flags INTERFACE -Wno-deprecated-declarations)
+endif()
 if(TERSOR_SANITIZE)
   target_compile_options(tersor_flags INTERFACE
     -fsanitize=${TERSOR_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(tersor_flags INTERFACE -fsanitize=${TERSOR_SANITIZE})
+endif()
+if(TERSOR_FUZZERS)
+  # Coverage of the code under test, which a fuzzer steers by; the programs themselves add the driver.
+  target_compile_options(tersor_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 set(TERSOR_LIB_fmt fmt::fmt)
