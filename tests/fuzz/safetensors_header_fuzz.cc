@@ -21,6 +21,7 @@ class MemorySource : public ByteSource {
   }
   void done_with(uint64_t /*offset*/, uint64_t /*length*/) const override {}
   std::string fingerprint() const override { return ""; }
+  bool changed() const override { return false; }
   const std::string& name() const override { return name_; }
 
  private:
