@@ -1,0 +1,50 @@
+"""What the tests share: the models, compressed folders, and vLLM's answers."""
+import os
+import pathlib
+
+import pytest
+
+import checkpoints
+import readers
+from program import REPO, tersor
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+CACHE = pathlib.Path(os.environ.get("TERSOR_ORACLES", pathlib.Path.home() / ".cache" / "tersor-oracles")) / "interop"
+
+
+@pytest.fixture(scope="session")
+def source():
+    """source(name): the folder of an uncompressed model, "tiny" or a name that checkpoints.py knows."""
+    def folder(name):
+        return str(REPO / "models" / "tiny") if name == "tiny" else checkpoints.cached(name, str(CACHE))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compressed(source, tmp_path_factory):
+    """compressed(model, *flags): the folder that `tersor compress` makes; made once for the same arguments."""
+    made = {}
+
+    def folder(model, *flags):
+        key = (model, *map(str, flags))
+        if key not in made:
+            out = tmp_path_factory.mktemp("out") / "-".join(key).replace("/", "_").replace("--", "")[-60:]
+            tersor("compress", source(model), "-o", out, *flags)
+            made[key] = str(out)
+        return made[key]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vllm(request, compressed):
+    """vllm(folder): what vLLM says about it. One process loads every folder that the selected tests will ask for."""
+    reason = readers.why_no_vllm()
+    if reason:
+        pytest.skip(reason)
+    folders = []
+    for item in request.session.items:
+        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        if item.get_closest_marker("vllm") and case is not None:
+            folders.append(compressed(case.model, *case.flags))
+    answers = readers.vllm_answers(list(dict.fromkeys(folders)))
+    return answers.__getitem__
