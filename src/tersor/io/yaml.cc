@@ -19,7 +19,7 @@ namespace {
 // Far above any recipe that was ever written, and small enough that hostile text costs milliseconds.
 constexpr size_t kMaxBytes = 1 << 20;
 constexpr size_t kMaxScalarBytes = 1 << 16;
-constexpr size_t kMaxKeyBytes = 1 << 10;
+constexpr size_t kMaxKeyBytes = 1 << 7;  // quoted anew it stays below YAML's own limit, 1024
 constexpr size_t kMaxDepth = 64;
 constexpr size_t kMaxNodes = 100'000;
 
@@ -28,35 +28,39 @@ Error yaml_error(const std::string& origin, int line, int column, const std::str
   return usage_error(fmt::format("{}:{}:{}: {}", origin, line, column, message), std::move(help));
 }
 
-// The byte where UTF-8 breaks off; nullopt when all of it is valid. NUL counts as invalid: no YAML holds it,
-// and yaml-cpp would guess UTF-16 from it.
-std::optional<size_t> invalid_utf8_at(std::string_view text) {
+// How many bytes the character at the start of `text` has; 0 when it is not UTF-8, or a character that YAML
+// keeps out of its text: controls (NUL among them, from which yaml-cpp would guess UTF-16) and U+FFFE,
+// U+FFFF.
+size_t character_length(std::string_view text) {
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : 0); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80)
+    return (lead >= 0x20 && lead != 0x7F) || lead == '\t' || lead == '\n' || lead == '\r' ? 1 : 0;
+  const size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const unsigned char second = byte(1);
+  const bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
+  const bool surrogate = lead == 0xED && second > 0x9F;
+  const bool beyond = lead == 0xF4 && second > 0x8F;
+  const bool control = lead == 0xC2 && second < 0xA0 && second != 0x85;
+  const bool no_character = lead == 0xEF && second == 0xBF && byte(2) >= 0xBE;
+  return overlong || surrogate || beyond || control || no_character ? 0 : length;
+}
+
+// The first byte that is not text; nullopt when all of it is.
+std::optional<size_t> find_no_text(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80   ? 1
-                          : lead < 0xC2 ? 0
-                          : lead < 0xE0 ? 2
-                          : lead < 0xF0 ? 3
-                          : lead < 0xF5 ? 4
-                                        : 0;
-    if (lead == 0 || length == 0 || i + length > text.size()) return i;
-    for (size_t k = 1; k < length; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return i;
-    }
-    const auto second = static_cast<unsigned char>(length > 1 ? text[i + 1] : 0);
-    // Overlong forms, surrogates, above U+10FFFF.
-    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
-        (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) {
-      return i;
-    }
+    const size_t length = character_length(text.substr(i));
+    if (length == 0) return i;
     i += length;
   }
   return std::nullopt;
 }
 
-// yaml-cpp's tag as it was written. "?" and "!" are its words for "none" and "quoted"; YAML's own types
-// (`!!str`,
-// `!!map`) say nothing that the kind does not.
+// yaml-cpp's tag as it was written. "?" and "!" are its words for "none" and "quoted"; YAML's own types,
+// `!!str` and its like, say nothing that the kind does not.
 std::string short_tag(const std::string& tag) {
   constexpr std::string_view kPrefix = "tag:yaml.org,2002:";  // what `!!` stands for
   if (tag == "?" || tag == "!") return "";
@@ -296,7 +300,7 @@ YamlNode parse_yaml(std::string_view text, const std::string& origin) {
     throw usage_error(
         fmt::format("{}: {} bytes of YAML, but at most {} are read", origin, text.size(), kMaxBytes));
   }
-  if (const std::optional<size_t> bad = invalid_utf8_at(text)) {
+  if (const std::optional<size_t> bad = find_no_text(text)) {
     throw usage_error(fmt::format("{}: not UTF-8 text: byte {} is 0x{:02x}", origin, *bad,
                                   static_cast<unsigned char>(text[*bad])));
   }

@@ -44,8 +44,9 @@ struct YamlEntry {
 };
 
 // Parses one document; an empty one is kNull. Throws Error(kUsage) with origin:line:column for bad YAML, text
-// that is not UTF-8, a second document, repeated keys, keys that are no scalars, and beyond the bounds that no
-// recipe comes near: 1 MiB of text, 64 KiB of one scalar, 64 levels, 100,000 nodes with aliases expanded.
+// that is not UTF-8, a second document, repeated keys, keys that are no scalars, and beyond the bounds that
+// no recipe comes near: 1 MiB of text, 64 KiB of one scalar, keys of 128 bytes, 64 levels, 100,000 nodes with
+// aliases expanded.
 YamlNode parse_yaml(std::string_view text, const std::string& origin);
 
 }  // namespace tersor
