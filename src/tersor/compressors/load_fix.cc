@@ -12,9 +12,11 @@
 namespace tersor {
 namespace {
 
-// NVFP4 and the MX formats have a group size of their own.
-bool has_free_group_size(const QuantizationArgs& args) {
-  return args.strategy == Strategy::kGroup && args.type == QuantizationType::kInt;
+// NVFP4 and the MX formats have a group size of their own, and so have int weights with FP8 activations.
+bool has_free_group_size(const QuantizationScheme& scheme) {
+  const auto& x = scheme.input_activations;
+  return scheme.weights && scheme.weights->strategy == Strategy::kGroup &&
+         scheme.weights->type == QuantizationType::kInt && !(x && x->type == QuantizationType::kFloat);
 }
 
 // "asymmetric 4-bit int".
@@ -166,17 +168,20 @@ std::string ignore_flags(const LoadView& view, std::span<const int32_t> modules)
 std::vector<int64_t> group_sizes_that_fit(const LoadView& view) {
   std::set<uint64_t> ins;
   for (const SchemeUse& use : view.schemes) {
-    if (!use.scheme->weights || !has_free_group_size(*use.scheme->weights)) continue;
+    if (!has_free_group_size(*use.scheme)) continue;
     for (const std::vector<int32_t>* part : {&use.linears, &use.experts, &use.embeddings})
       for (const int32_t i : *part) ins.insert(view.modules[static_cast<size_t>(i)].in);
   }
   return dividing_group_sizes(std::vector<uint64_t>(ins.begin(), ins.end()));
 }
 
-std::string group_size_fix(const LoadView& view, int64_t now, std::span<const int32_t> modules) {
+std::string group_size_fix(const LoadView& view, const QuantizationScheme& scheme,
+                           std::span<const int32_t> modules) {
+  const std::string ignore = ignore_flags(view, modules);
+  if (!has_free_group_size(scheme)) return ignore;
   for (const int64_t size : group_sizes_that_fit(view))
-    if (size != now) return fmt::format("`--group-size {}`", size);
-  return ignore_flags(view, modules);
+    if (size != scheme.weights->group_size) return fmt::format("`--group-size {}`", size);
+  return fmt::format("`--group-size -1` (one scale per row), or {}", ignore);
 }
 
 std::vector<int64_t> block_sizes_that_fit(const LoadView& view) {

@@ -26,8 +26,9 @@ std::string ignore_flags(const LoadView& view, std::span<const int32_t> modules)
 
 // The group sizes that would do for every module in groups of a free size, on one rank; empty: none.
 std::vector<int64_t> group_sizes_that_fit(const LoadView& view);
-// `--group-size N` where one fits and differs from `now`, else the flags to ignore `modules`.
-std::string group_size_fix(const LoadView& view, int64_t now, std::span<const int32_t> modules);
+// `--group-size N` where the scheme leaves it free, else the flags to ignore `modules`.
+std::string group_size_fix(const LoadView& view, const QuantizationScheme& scheme,
+                           std::span<const int32_t> modules);
 
 // The same for square FP8 blocks: every rule of blocks, for every module with blocks.
 std::vector<int64_t> block_sizes_that_fit(const LoadView& view);

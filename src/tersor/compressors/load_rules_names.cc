@@ -1,5 +1,6 @@
 // Load rules: targets, ignore, the output layer and embeddings.
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <unordered_set>
@@ -187,31 +188,46 @@ std::vector<Breach> check_unquantized_not_ignored(const LoadView& view) {
 }
 
 std::vector<Breach> check_fused_name_ignored(const LoadView& view) {
-  std::vector<const std::string*> candidates;  // entries that can be about a stacked matrix
+  // Entries that can be about a stacked matrix: patterns, and names that end like one.
+  std::vector<std::pair<const std::string*, Regex>> patterns;
+  std::unordered_set<std::string> names;
   for (const std::string& entry : view.context.ignore) {
-    const bool stacked = std::ranges::any_of(
-        fused_sets(), [&](const FusedSet& set) { return entry.ends_with(set.fused_name); });
-    if (stacked || entry.starts_with(kRegexPrefix)) candidates.push_back(&entry);
+    if (entry.starts_with(kRegexPrefix)) {
+      patterns.emplace_back(&entry, Regex(std::string_view(entry).substr(kRegexPrefix.size())));
+    } else if (std::ranges::any_of(fused_sets(),
+                                   [&](const FusedSet& set) { return entry.ends_with(set.fused_name); })) {
+      names.insert(entry);
+    }
+  }
+  std::map<std::string, std::vector<int32_t>> broken;             // entry → the members it takes in
+  std::map<std::string, std::string> example;                     // entry → a stacked matrix it matches
+  std::set<std::pair<std::string_view, std::string_view>> tried;  // one set of each kind stands for its like
+  for (const FusedModules& set : view.fused) {
+    std::vector<int32_t> quantized;
+    for (const int32_t member : set.members)
+      if (member >= 0 && view.modules[static_cast<size_t>(member)].scheme >= 0) quantized.push_back(member);
+    if (quantized.empty()) continue;
+    const size_t dot = set.parent.rfind('.');
+    const std::string_view parent = dot == std::string_view::npos ? set.parent : set.parent.substr(dot + 1);
+    const bool first_of_kind = tried.insert({parent, set.fused_name}).second;
+    if (names.empty() && !first_of_kind) continue;
+    const std::string name = fmt::format("{}.{}", set.parent, set.fused_name);
+    auto take = [&](const std::string& entry) {
+      example.try_emplace(entry, name);
+      auto& members = broken[entry];
+      members.insert(members.end(), quantized.begin(), quantized.end());
+    };
+    if (names.contains(name)) take(name);
+    if (!first_of_kind) continue;
+    for (const auto& [entry, pattern] : patterns)
+      if (pattern.match_prefix(name)) take(*entry);
   }
   std::vector<Breach> breaches;
-  for (const std::string* entry : candidates) {
-    const VllmIgnore ignore({entry, 1}, {*entry});
-    std::set<std::pair<std::string_view, std::string_view>> seen;  // one set of each kind stands for its like
-    for (const FusedModules& set : view.fused) {
-      const size_t dot = set.parent.rfind('.');
-      const std::string_view parent = dot == std::string_view::npos ? set.parent : set.parent.substr(dot + 1);
-      if (entry->starts_with(kRegexPrefix) && !seen.insert({parent, set.fused_name}).second) continue;
-      std::vector<int32_t> quantized;
-      for (const int32_t member : set.members)
-        if (member >= 0 && view.modules[static_cast<size_t>(member)].scheme >= 0) quantized.push_back(member);
-      const std::string name = fmt::format("{}.{}", set.parent, set.fused_name);
-      if (quantized.empty() || !ignore.has(name)) continue;
-      breaches.push_back(
-          {fmt::format("`{}` in ignore matches {}, as which {} are stacked, though they are quantized",
-                       *entry, name, shown_modules(view, quantized)),
-           quantized, fmt::format("{} in place of `{}`", ignore_flags(view, quantized), *entry)});
-      break;
-    }
+  for (const auto& [entry, members] : broken) {
+    breaches.push_back(
+        {fmt::format("`{}` in ignore matches {}, as which {} are stacked, though they are quantized", entry,
+                     example[entry], shown_modules(view, members)),
+         members, fmt::format("{} in place of `{}`", ignore_flags(view, members), entry)});
   }
   return breaches;
 }

@@ -111,7 +111,7 @@ std::vector<Breach> check_group_divides_columns(const LoadView& view) {
     breaches.push_back(
         {fmt::format("group_size {} does not divide {}{}", size, shown_sides(view, broken, "columns"),
                      would_do(group_sizes_that_fit(view), size)),
-         modules, group_size_fix(view, size, modules)});
+         modules, group_size_fix(view, *use.scheme, modules)});
   }
   return breaches;
 }
@@ -154,7 +154,7 @@ std::vector<Breach> check_group_divides_rank(const LoadView& view) {
     breaches.push_back({fmt::format("group_size {} does not divide {} that each of {} ranks holds{}", size,
                                     shown_sides(view, broken, "columns"), view.ranks(),
                                     would_do(group_sizes_that_fit(view), size)),
-                        modules, group_size_fix(view, size, modules)});
+                        modules, group_size_fix(view, *use.scheme, modules)});
   }
   return breaches;
 }

@@ -310,9 +310,13 @@ TEST(LoadRules, GroupDividesColumns) {
   const LoadIssue issue = issue_of(ragged, "group-divides-columns");
   EXPECT_THAT(issue.message, HasSubstr("does not divide the 520 columns of 10 modules"));
   // 520 = 8 · 65: no group size that kernels take.
-  EXPECT_EQ(
-      issue.fix,
-      "`--ignore 're:.*mlp\\.(gate_proj|up_proj)$' --ignore 're:.*self_attn\\.(k_proj|q_proj|v_proj)$'`");
+  EXPECT_EQ(issue.fix,
+            "`--group-size -1` (one scale per row), or `--ignore 're:.*mlp\\.(gate_proj|up_proj)$' --ignore "
+            "'re:.*self_attn\\.(k_proj|q_proj|v_proj)$'`");
+  // Groups of int weights with FP8 activations are of 128.
+  Result fixed(smollm2());
+  EXPECT_THAT(issue_of(fixed.quantize(preset("W4AFP8")), "group-divides-columns").fix,
+              AllOf(HasSubstr("--ignore"), Not(HasSubstr("--group-size"))));
   EXPECT_FALSE(breaks(Result().quantize(preset("W4A16")), "group-divides-columns"));
 }
 
@@ -663,8 +667,10 @@ TEST(LoadRules, FusedNameIgnored) {
   Result exact;
   exact.quantize(preset("W4A16")).context.ignore.push_back("model.layers.1.mlp.gate_up_proj");
   EXPECT_TRUE(breaks(exact, "fused-name-ignored"));
+  EXPECT_EQ(issue_of(exact, "fused-name-ignored").modules.size(), 2u);
   Result other;
   other.quantize(preset("W4A16")).context.ignore.push_back("re:.*vision.*");
+  other.context.ignore.push_back("model.layers.7.mlp.gate_up_proj");
   EXPECT_FALSE(breaks(other, "fused-name-ignored"));
 }
 
@@ -739,7 +745,7 @@ TEST(LoadRules, FewModulesAreIgnoredByName) {
   Result result;
   result.add("model.layers.0.extra.odd_proj", 64, 100);
   const LoadIssue issue = issue_of(result.quantize(preset("W4A16")), "group-divides-columns");
-  EXPECT_EQ(issue.fix, "`--ignore model.layers.0.extra.odd_proj`");
+  EXPECT_EQ(issue.fix, "`--group-size -1` (one scale per row), or `--ignore model.layers.0.extra.odd_proj`");
   EXPECT_THAT(issue.message, HasSubstr("the 100 columns of model.layers.0.extra.odd_proj"));
 }
 

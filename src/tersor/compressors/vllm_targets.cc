@@ -27,8 +27,11 @@ VllmTargets::VllmTargets(std::span<const QuantizationScheme* const> groups) {
         continue;
       }
       targets_.push_back({group, target});
-      if (target.starts_with(kRegexPrefix))
+      if (target.starts_with(kRegexPrefix)) {
         patterns_.push_back({at->second, Regex(std::string_view(target).substr(kRegexPrefix.size()))});
+      } else if (target.find('.') == std::string::npos) {  // no class has a dot in its name
+        classes_.emplace_back(lower(target), at->second);
+      }
     }
   }
 }
@@ -45,12 +48,10 @@ size_t VllmTargets::by_name(std::string_view name) const {
 
 size_t VllmTargets::by_class(std::string_view layer_class) const {
   const std::string name = lower(layer_class);
-  for (size_t i = 0; i < targets_.size(); ++i) {
-    const std::string_view target = targets_[i].target;
-    if (target.starts_with(kRegexPrefix)) continue;
+  for (const auto& [target, index] : classes_) {
     // "Linear" means experts, too.
-    if (layer_class == "RoutedExperts" && target == "Linear") return i;
-    if (name.find(lower(target)) != std::string::npos) return i;
+    if (layer_class == "RoutedExperts" && targets_[index].target == "Linear") return index;
+    if (name.find(target) != std::string::npos) return index;
   }
   return targets_.size();
 }

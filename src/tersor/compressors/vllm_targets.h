@@ -42,6 +42,7 @@ class VllmTargets {
   std::vector<Choice> targets_;                         // in order, each once
   std::unordered_map<std::string_view, size_t> names_;  // exact names and classes
   std::vector<Pattern> patterns_;
+  std::vector<std::pair<std::string, size_t>> classes_;  // lower case; names of modules left out
 };
 
 }  // namespace tersor
