@@ -26,7 +26,7 @@ test: build      ## build and run every C++ test
 	@ctest --preset release -j $(JOBS)
 
 interop: build   ## compare with compressed-tensors, llm-compressor, Transformers and vLLM
-	@tests/interop/run.sh
+	@tests/interop/run.sh $(INTEROP)
 
 bench: build     ## the benchmarks whose figures stand in docs/performance.md
 	@bench/run.sh
