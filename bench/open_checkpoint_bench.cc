@@ -39,9 +39,11 @@ int main(int argc, char** argv) {
     const std::string name = folder.substr(folder.rfind('/') + 1);
     benchmark::RegisterBenchmark(("open/" + name).c_str(), open, folder)
         ->UseRealTime()
+        ->MeasureProcessCPUTime()
         ->Unit(benchmark::kMillisecond);
     benchmark::RegisterBenchmark(("layout/" + name).c_str(), layout, folder)
         ->UseRealTime()
+        ->MeasureProcessCPUTime()
         ->Unit(benchmark::kMillisecond);
   }
   benchmark::Initialize(&argc, argv);
