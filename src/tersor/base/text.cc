@@ -28,6 +28,13 @@ std::string format_seconds(double seconds) {
   return fmt::format("{}h {:02}m", whole / 3600, whole % 3600 / 60);
 }
 
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
 std::string format_count(uint64_t n) {
   std::string digits = std::to_string(n);
   for (auto i = static_cast<int64_t>(digits.size()) - 3; i > 0; i -= 3)

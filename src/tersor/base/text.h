@@ -13,6 +13,9 @@ namespace tersor {
 std::string format_bytes(uint64_t bytes);
 // "1h 02m", "3m 20s", "4.1s", "12ms".
 std::string format_seconds(double seconds);
+// ASCII letters in lower case, other bytes as they are.
+std::string lower_case(std::string_view text);
+
 // "1,234,567".
 std::string format_count(uint64_t n);
 

@@ -5,6 +5,11 @@
 namespace tersor {
 namespace {
 
+TEST(Text, LowersAsciiAlone) {
+  EXPECT_EQ(lower_case("W4A16_Asym Ä"), "w4a16_asym Ä");
+  EXPECT_EQ(lower_case(""), "");
+}
+
 TEST(Text, FormatsBytes) {
   EXPECT_EQ(format_bytes(0), "0 B");
   EXPECT_EQ(format_bytes(999), "999 B");

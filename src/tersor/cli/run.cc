@@ -27,6 +27,7 @@ class JsonLog {
     file_.reset(std::fopen(path.c_str(), "w"));
     if (!file_) throw runtime_error(fmt::format("cannot write the log {}", path), "check `--log-json`");
   }
+  bool is_open() const { return file_ != nullptr; }
   void add(std::string_view event, std::string json) {
     if (!file_) return;
     std::erase(json, '\n');  // text inside the JSON has its line ends escaped
@@ -52,6 +53,7 @@ int run_compress(const Arguments& args) {
   };
   options.progress = [&](const RunProgress& p) {
     if (!args.quiet) line.show(p);
+    if (!log.is_open()) return;
     log.add(
         "progress",
         fmt::format(

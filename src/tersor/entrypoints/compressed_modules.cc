@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <map>
 
 #include <fmt/format.h>
 
@@ -15,13 +14,6 @@ namespace {
 constexpr std::array<std::string_view, 8> kStoredSuffixes = {
     "weight_packed",       "weight_scale",       "weight_shape", "weight_zero_point",
     "weight_global_scale", "input_global_scale", "input_scale",  "weight_g_idx"};
-
-std::vector<std::string> all_targets(const QuantizationConfig& config) {
-  std::vector<std::string> out;
-  for (const QuantizationScheme& group : config.groups)
-    out.insert(out.end(), group.targets.begin(), group.targets.end());
-  return out;
-}
 
 // [out, in] of a module, from whichever of its tensors tells it.
 std::pair<uint64_t, uint64_t> shape_of(const Checkpoint& checkpoint, const std::string& name) {
@@ -52,19 +44,12 @@ std::pair<uint64_t, uint64_t> shape_of(const Checkpoint& checkpoint, const std::
 }  // namespace
 
 SchemeLookup::SchemeLookup(const QuantizationConfig& config)
-    : targets_(all_targets(config)), ignore_(config.ignore) {
-  // A target that stands in two groups belongs to the later one; the matcher reports its first index.
-  std::map<std::string, size_t> last;
-  for (size_t g = 0; g < config.groups.size(); ++g) {
-    for (const std::string& target : config.groups[g].targets) last[target] = g;
-  }
-  for (const std::string& target : targets_.patterns()) group_of_target_.push_back(last[target]);
-}
+    : list_(list_targets(config.groups)), targets_(list_.targets), ignore_(config.ignore) {}
 
 std::optional<size_t> SchemeLookup::scheme_of(const ModuleName& module) const {
   if (ignore_.match(module)) return std::nullopt;
   const auto hit = targets_.match(module);
-  return hit ? std::optional(group_of_target_[hit->pattern]) : std::nullopt;
+  return hit ? std::optional(list_.groups[hit->pattern]) : std::nullopt;
 }
 
 std::optional<std::pair<std::string, std::string>> split_stored_name(const std::string& tensor_name) {

@@ -7,6 +7,7 @@
 
 #include "tersor/compressors/quantization_config.h"
 #include "tersor/io/checkpoint.h"
+#include "tersor/modifiers/quantization/quantization_modifier.h"
 #include "tersor/quantization/module_matching.h"
 
 namespace tersor {
@@ -19,7 +20,7 @@ class SchemeLookup {
   std::optional<size_t> scheme_of(const ModuleName& module) const;
 
  private:
-  std::vector<size_t> group_of_target_;
+  TargetList list_;
   NameMatcher targets_, ignore_;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include <fmt/format.h>
 
@@ -35,9 +34,7 @@ std::string_view file_name(std::string_view path) { return path.substr(path.rfin
 
 std::string lower_extension(std::string_view name) {
   const size_t dot = name.rfind('.');
-  std::string extension(dot == name.npos ? "" : name.substr(dot));
-  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return std::tolower(c); });
-  return extension;
+  return dot == name.npos ? "" : lower_case(name.substr(dot));
 }
 
 bool is_below(std::string_view path, std::string_view folder) {

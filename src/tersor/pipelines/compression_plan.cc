@@ -1,7 +1,6 @@
 #include "tersor/pipelines/compression_plan.h"
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <set>
 
@@ -17,13 +16,6 @@
 
 namespace tersor {
 namespace {
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 // Throws when a scheme fell on something that cannot carry one.
 void check_quantizable(const SourceModule& module, const Checkpoint& checkpoint) {

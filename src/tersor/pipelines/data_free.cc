@@ -325,10 +325,9 @@ class DataFreeRun {
       copy_regular_file(checkpoint_.folder / file.relative_path, to);
     }
     for (const auto& [name, text] : plan_.texts) write_file_atomically(output_.staging() / name, text);
-    pool_.parallel_for(files_.size(), [&](size_t i, size_t) { files_[i].sync(); });
     files_.clear();
     journal_.reset();
-    output_.commit();
+    output_.commit();  // syncs every file
   }
 
   std::vector<PieceStatistics> module_statistics() const {

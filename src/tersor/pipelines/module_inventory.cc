@@ -21,21 +21,28 @@ std::string model_type(const Json& config) {
   return it != config.end() && it->is_string() ? it->get<std::string>() : "";
 }
 
-// A boolean that is absent in `config` may stand in its text_config.
+// The objects that a key of config.json may stand in: the top level, then its text_config.
+std::vector<const Json*> config_levels(const Json& config) {
+  std::vector<const Json*> levels;
+  if (config.is_object()) levels.push_back(&config);
+  if (const auto text = config.find("text_config"); text != config.end() && text->is_object())
+    levels.push_back(&*text);
+  return levels;
+}
+
 bool config_bool(const Json& config, const char* key, bool otherwise) {
-  for (const Json* c : {&config, config.contains("text_config") ? &config["text_config"] : nullptr}) {
-    if (c != nullptr && c->is_object() && c->contains(key) && (*c)[key].is_boolean()) return (*c)[key];
+  for (const Json* level : config_levels(config)) {
+    if (const auto it = level->find(key); it != level->end() && it->is_boolean()) return *it;
   }
   return otherwise;
 }
 
 // "compressed-tensors", "fp8", "gptq", … of a checkpoint that is quantized already; empty when it is not.
 std::string quantization_method(const Json& config) {
-  for (const Json* c : {&config, config.contains("text_config") ? &config["text_config"] : nullptr}) {
-    if (c == nullptr || !c->is_object()) continue;
+  for (const Json* level : config_levels(config)) {
     for (const char* key : {"quantization_config", "compression_config"}) {
-      const auto it = c->find(key);
-      if (it == c->end() || !it->is_object() || it->empty()) continue;
+      const auto it = level->find(key);
+      if (it == level->end() || !it->is_object() || it->empty()) continue;
       const auto method = it->find("quant_method");
       return method != it->end() && method->is_string() ? method->get<std::string>() : "an unnamed method";
     }
@@ -154,9 +161,8 @@ std::string mtp_pattern(const std::string& name, uint64_t hidden_layers, bool ha
 }  // namespace
 
 uint64_t config_uint(const Json& config, const std::string& key) {
-  for (const Json* c : {&config, config.contains("text_config") ? &config["text_config"] : nullptr}) {
-    if (c != nullptr && c->is_object() && c->contains(key) && (*c)[key].is_number_unsigned())
-      return (*c)[key];
+  for (const Json* level : config_levels(config)) {
+    if (const auto it = level->find(key); it != level->end() && it->is_number_unsigned()) return *it;
   }
   return 0;
 }

@@ -1,12 +1,12 @@
 #include "tersor/recipe/quantization_yaml.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "tersor/base/text.h"
 #include "tersor/recipe/observers.h"
 
 namespace tersor {
@@ -37,8 +37,7 @@ Strategy read_strategy(const RecipeSource& source, const YamlNode& node) {
 
 Dynamic read_dynamic(const RecipeSource& source, const YamlNode& node) {
   if (const std::optional<bool> value = node.as_bool()) return *value ? Dynamic::kTrue : Dynamic::kFalse;
-  std::string name = node.scalar;
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string name = lower_case(node.scalar);
   if (node.kind == YamlNode::Kind::kScalar && name == "local") return Dynamic::kLocal;
   throw usage_error(fmt::format("{}: `dynamic` must be true, false or local, but is {}", source.place(node),
                                 describe(node)),

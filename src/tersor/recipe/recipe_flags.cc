@@ -1,6 +1,4 @@
 // A recipe from command-line flags, and overrides of sizes on a recipe.
-#include <algorithm>
-#include <cctype>
 
 #include <fmt/format.h>
 
@@ -16,9 +14,7 @@ namespace {
 
 // Keys and values as fp8 with one scale per tensor and layer, found by calibration: what vLLM loads.
 QuantizationArgs kv_cache_scheme_named(std::string_view name) {
-  std::string lower(name);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (lower != "fp8") {
+  if (lower_case(name) != "fp8") {
     throw usage_error(fmt::format("unknown KV cache scheme `{}`", name), "`fp8` is the one that there is");
   }
   QuantizationArgs args;

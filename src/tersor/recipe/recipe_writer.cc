@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "tersor/base/text.h"
+
 namespace tersor {
 namespace {
 
@@ -53,8 +55,7 @@ std::string double_quoted(std::string_view text) {
 // Text as a YAML scalar that stays text.
 std::string quoted(std::string_view text) {
   constexpr std::string_view kWords[] = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"};
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string lower = lower_case(text);
   const bool is_word =
       !text.empty() && (std::isalpha(static_cast<unsigned char>(text[0])) || text[0] == '_') &&
       std::ranges::all_of(

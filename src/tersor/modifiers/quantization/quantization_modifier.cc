@@ -28,29 +28,6 @@ const char* why_no_scheme(ModuleClass c) {
   }
 }
 
-// Targets of all groups, each once, with the group that it chooses: the last one that names it.
-struct TargetList {
-  std::vector<std::string> targets;
-  std::vector<size_t> groups;
-};
-
-TargetList list_targets(const std::vector<QuantizationScheme>& groups) {
-  TargetList list;
-  std::map<std::string, size_t> index;
-  for (size_t g = 0; g < groups.size(); ++g) {
-    for (const std::string& target : groups[g].targets) {
-      const auto [it, fresh] = index.try_emplace(target, list.targets.size());
-      if (fresh) {
-        list.targets.push_back(target);
-        list.groups.push_back(g);
-      } else {
-        list.groups[it->second] = g;
-      }
-    }
-  }
-  return list;
-}
-
 // The patterns of a matcher that have matched so far.
 class UsedPatterns {
  public:
@@ -98,6 +75,23 @@ std::string first_target(const QuantizationScheme& scheme) {
 }
 
 }  // namespace
+
+TargetList list_targets(std::span<const QuantizationScheme> groups) {
+  TargetList list;
+  std::map<std::string, size_t> index;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (const std::string& target : groups[g].targets) {
+      const auto [it, fresh] = index.try_emplace(target, list.targets.size());
+      if (fresh) {
+        list.targets.push_back(target);
+        list.groups.push_back(g);
+      } else {
+        list.groups[it->second] = g;
+      }
+    }
+  }
+  return list;
+}
 
 std::vector<SchemeAssignment> assign_schemes(const QuantizationModifier& modifier,
                                              std::span<const ModuleName> modules) {

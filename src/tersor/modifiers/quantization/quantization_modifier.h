@@ -28,6 +28,13 @@ struct SchemeAssignment {
   std::string reason;  // why not quantized: "ignored by `lm_head`", "no target names it", "a norm", …
 };
 
+// Targets of all groups, each once, with the group that it chooses: the last one that names it.
+struct TargetList {
+  std::vector<std::string> targets;
+  std::vector<size_t> groups;
+};
+TargetList list_targets(std::span<const QuantizationScheme> groups);
+
 // One assignment per module: exact names before regexes before classes, ignore always wins; a target repeated
 // in a later group overrides an earlier one. Only Linear and Embedding modules receive schemes. Throws
 // Error(kUsage) with the nearest names when a target matches no such module, or an ignore entry no module at
