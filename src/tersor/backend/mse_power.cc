@@ -44,11 +44,13 @@ MsePower::MsePower(double norm_) : norm(norm_) {
   for (int run = 10; run < 18; ++run) {
     high[run & 7] = run == 10 ? 0.0f : static_cast<float>(power(2, norm * (8 * run + 7 - 127)));
   }
-  double coefficient = 1;
-  for (int k = 0; k < 4; ++k) {
-    coefficient *= (norm - k) / (k + 1);
-    binomial[k] = static_cast<float>(coefficient);
-  }
+  double binomial[5] = {1};
+  for (int k = 1; k < 5; ++k) binomial[k] = binomial[k - 1] * (norm - k + 1) / k;
+  constexpr double h2 = 1.0 / (17 * 17);
+  series[0] = static_cast<float>(1 - binomial[4] * h2 * h2 / 8);
+  series[1] = static_cast<float>(binomial[1]);
+  series[2] = static_cast<float>(binomial[2] + binomial[4] * h2);
+  series[3] = static_cast<float>(binomial[3]);
 }
 
 }  // namespace tersor

@@ -16,7 +16,7 @@ TEST(Power, AgreesWithLibm) {
 }
 
 TEST(MsePower, IsAccurateOverItsRange) {
-  for (double norm : {1.0, 1.5, 2.0, 2.4, 3.0, 3.5, 4.0}) {
+  for (double norm : {1.0, 1.5, 2.0, 2.4, 3.0, 3.5}) {
     const MsePower mse_power(norm);
     double worst = 0;
     // 2^-39 to 2^17 in steps that visit every eighth of a binade many times.

@@ -5,6 +5,7 @@
 // to even, then clamp. Every function is pure and may run on several threads at once.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -40,7 +41,7 @@ struct MseGrid {
   double norm = 2.4;
   int patience = 5;  // 0: never stop early
 
-  int num_steps() const { return static_cast<int>(maxshrink * grid); }
+  int num_steps() const { return std::max(0, static_cast<int>(maxshrink * grid)); }
   // The i-th fraction of the range.
   float fraction(int i) const { return static_cast<float>(1.0 - static_cast<double>(i) / grid); }
 };
@@ -96,8 +97,7 @@ struct QuantizeKernels {
   void (*pack_nibbles)(const int8_t* codes, size_t count, uint8_t* bytes);
   void (*unpack_nibbles)(const uint8_t* bytes, size_t count, int8_t* codes);
 
-  // ‖a - b‖² and ‖a‖² in double, summed in a fixed order: values [rows, cols] against w. Adds to the two
-  // sums.
+  // Adds ‖w - values‖² and ‖w‖² to *error and *norm, row after row (lane_sum.h); values [rows, cols].
   void (*squared_error)(const WeightView& w, const float* values, double* error, double* norm);
 };
 

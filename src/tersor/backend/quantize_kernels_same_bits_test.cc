@@ -254,7 +254,10 @@ TEST_P(SameBits, Values) {
 TEST_P(SameBits, SquaredErrors) {
   for (DType dtype : kDTypes) {
     for (size_t cols : kGroupSizes) {
-      const Weight w = random_weight(dtype, 3, cols, rng), other = random_weight(DType::kF32, 3, cols, rng);
+      Weight w = random_weight(dtype, 3, cols, rng);
+      const Weight other = random_weight(DType::kF32, 3, cols, rng);
+      for (size_t c = 0; c < cols; ++c)
+        w.set(c, 1e-30f * static_cast<float>(rng() % 100));  // summed in double
       const auto* values = reinterpret_cast<const float*>(other.view.data);
       double error = 1, norm = 2, expected_error = 1, expected_norm = 2;
       k.squared_error(w.view, values, &error, &norm);

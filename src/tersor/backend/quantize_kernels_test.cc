@@ -395,6 +395,9 @@ TEST_P(Kernels, MeasuresWhatIsLost) {
   EXPECT_EQ(norm, 200 + 1.5625 + 6.25 + 100);
 }
 
+// f32 lanes of at most 32 terms, each term rounded twice (lane_sum.h).
+constexpr double kSumTolerance = 34 * 0x1p-24;
+
 TEST_P(Kernels, SquaredErrorAddsRowAfterRow) {
   for (DType dtype : {DType::kBF16, DType::kF16, DType::kF32}) {
     const size_t rows = 5, cols = 77;
@@ -406,14 +409,33 @@ TEST_P(Kernels, SquaredErrorAddsRowAfterRow) {
       naive_error += std::pow(double{w.at(i)} - values[i], 2);
       naive_norm += std::pow(double{w.at(i)}, 2);
     }
-    EXPECT_NEAR(error / naive_error, 1, 1e-13);
-    EXPECT_NEAR(norm / naive_norm, 1, 1e-13);
+    EXPECT_NEAR(error / naive_error, 1, kSumTolerance);
+    EXPECT_NEAR(norm / naive_norm, 1, kSumTolerance);
     double blocks_error = 0, blocks_norm = 0;
     k.squared_error(w.view.sub_rows(0, 2), values.data(), &blocks_error, &blocks_norm);
     k.squared_error(w.view.sub_rows(2, 3), values.data() + 2 * cols, &blocks_error, &blocks_norm);
     EXPECT_EQ(blocks_error, error);
     EXPECT_EQ(blocks_norm, norm);
   }
+}
+
+// Squares that f32 does not hold are summed in double.
+TEST_P(Kernels, SquaredErrorOfExtremes) {
+  for (float unit : {1e-30f, 1e-19f, 1e30f}) {
+    std::vector<float> values = normal_values(40, 23);
+    for (float& x : values) x *= unit;
+    const Weight w(DType::kF32, 1, 40, values);
+    for (float& x : values) x *= 0.75f;
+    double error = 0, norm = 0;
+    k.squared_error(w.view, values.data(), &error, &norm);
+    EXPECT_NEAR(error / norm, 0.0625, 1e-6) << unit;
+  }
+  const Weight zeros(DType::kBF16, 2, 600, std::vector<float>(1200, 0.0f));
+  const std::vector<float> ones(1200, 1.0f);
+  double error = 0, norm = 0;
+  k.squared_error(zeros.view, ones.data(), &error, &norm);
+  EXPECT_EQ(error, 1200);
+  EXPECT_EQ(norm, 0);
 }
 
 // Σ importance · |Q(x) - x|^norm in double.

@@ -105,15 +105,14 @@ float distance_in_steps(float x, const ScaleAndZeroPoint& q, const CodeSpec& spe
   return std::fabs(decode(encode(magnitude, magnitude, spec), spec, 0) - magnitude);
 }
 
-// Σ importance · distance^norm of a group in quantization steps. Column c adds to lane c mod 16, in f32 for
-// kMseChunk columns, whose lanes are then summed in double.
+// Σ importance · distance^norm of a group in quantization steps.
 template <typename T>
 double error_in_steps(std::span<const T> group, const ScaleAndZeroPoint& q, const CodeSpec& spec,
                       const MsePower& mse_power, const float* importance) {
   double error = 0;
-  for (size_t begin = 0; begin < group.size(); begin += kMseChunk) {
+  for (size_t begin = 0; begin < group.size(); begin += kSumChunk) {
     std::array<float, kSumLanes> lanes{};
-    const size_t end = std::min(begin + kMseChunk, group.size());
+    const size_t end = std::min(begin + kSumChunk, group.size());
     for (size_t c = begin; c < end; ++c) {
       float e = mse_power(distance_in_steps(to_float(group[c]), q, spec));
       if (importance != nullptr) e *= importance[c];
@@ -213,17 +212,37 @@ void unpack_nibbles(const uint8_t* bytes, size_t count, int8_t* codes) {
   for (size_t i = 0; i < count; ++i) codes[i] = static_cast<int8_t>(bytes[i / 2] >> (i % 2 * 4) & 15);
 }
 
+struct SquaredSums {
+  double error, norm;
+};
+
+// Of one chunk, with lanes of type Sum.
+template <typename Sum, typename T>
+SquaredSums squared_sums(std::span<const T> chunk, const float* values) {
+  std::array<Sum, kSumLanes> error_lanes{}, norm_lanes{};
+  for (size_t c = 0; c < chunk.size(); ++c) {
+    const Sum x = to_float(chunk[c]), d = x - Sum{values[c]};
+    error_lanes[c % kSumLanes] += d * d;
+    norm_lanes[c % kSumLanes] += x * x;
+  }
+  return {sum_lanes(error_lanes.data()), sum_lanes(norm_lanes.data())};
+}
+
+template <typename T>
+void add_squared_sums(std::span<const T> chunk, const float* values, double* error, double* norm) {
+  SquaredSums sums = squared_sums<float>(chunk, values);
+  if (!squares_fit_f32(sums.error, sums.norm)) sums = squared_sums<double>(chunk, values);
+  *error += sums.error;
+  *norm += sums.norm;
+}
+
 void squared_error(const WeightView& w, const float* values, double* error, double* norm) {
   visit_weight(w, [&](auto matrix) {
     for (size_t r = 0; r < w.rows; ++r) {
-      std::array<double, kSumLanes> error_lanes{}, norm_lanes{};
-      for (size_t c = 0; c < w.cols; ++c) {
-        const double x = to_float(matrix.row(r)[c]), d = x - double{values[r * w.cols + c]};
-        error_lanes[c % kSumLanes] += d * d;
-        norm_lanes[c % kSumLanes] += x * x;
+      for (size_t c = 0; c < w.cols; c += kSumChunk) {
+        const auto chunk = matrix.row(r).subspan(c, std::min(kSumChunk, w.cols - c));
+        add_squared_sums(chunk, values + r * w.cols + c, error, norm);
       }
-      *error += sum_lanes(error_lanes.data());
-      *norm += sum_lanes(norm_lanes.data());
     }
   });
 }

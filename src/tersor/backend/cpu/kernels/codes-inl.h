@@ -1,4 +1,4 @@
-// Real numbers to codes and back, for vectors of f32.
+// Real numbers to codes, for vectors of f32.
 //
 // fp8 (e4m3) and fp4 (e2m1) are one algorithm with m = 3 or 1 mantissa bits and least exponent e0 = -6 or 0.
 // A magnitude a of exponent e >= e0 (smaller ones count as e0) lies on a grid of spacing 2^(e - m). Adding M
@@ -7,7 +7,6 @@
 // binade.
 
 #include <cstdint>
-#include <limits>
 
 #include "hwy/highway.h"
 
@@ -92,27 +91,6 @@ struct FloatCoder {
     const auto negative = hn::RebindMask(di, hn::Lt(x, hn::Zero(df)));
     const VF value = hn::Mul(hn::Sub(sum, shifter), k.divisor.scale);
     return {hn::IfThenElse(negative, hn::Or(code, hn::Set(di, kSignBit)), code), hn::Sub(hn::Abs(x), value)};
-  }
-
-  // The value of codes whose bits above the sign may be anything.
-  static HWY_INLINE VF decode(VI code) {
-    const DF df;
-    const DI di;
-    const VI magnitude = hn::And(code, hn::Set(di, kSignBit - 1));
-    const VI bits = hn::ShiftLeft<kShift>(magnitude);
-    const VF normal = hn::BitCast(df, hn::Add(bits, hn::Set(di, static_cast<int32_t>(kLeast - (1u << 23)))));
-    // 2^e0 · (1 + f) - 2^e0 is the subnormal 2^e0 · f.
-    const VF least = hn::BitCast(df, hn::Set(di, static_cast<int32_t>(kLeast)));
-    const VF subnormal = hn::Sub(hn::BitCast(df, hn::Or(bits, hn::BitCast(di, least))), least);
-    const auto is_subnormal = hn::RebindMask(df, hn::Lt(magnitude, hn::Set(di, 1 << kMantissaBits)));
-    VF value = hn::IfThenElse(is_subnormal, subnormal, normal);
-    if constexpr (kMantissaBits == 3) {
-      const auto is_nan = hn::RebindMask(df, hn::Eq(magnitude, hn::Set(di, 0x7F)));
-      value = hn::IfThenElse(is_nan, hn::Set(df, std::numeric_limits<float>::quiet_NaN()), value);
-    }
-    constexpr int kToTop = kMantissaBits == 3 ? 24 : 28;
-    const VI sign = hn::And(hn::ShiftLeft<kToTop>(code), hn::Set(di, std::numeric_limits<int32_t>::min()));
-    return hn::Xor(value, hn::BitCast(df, sign));
   }
 };
 using Float8Coder = FloatCoder<3, -6, 0x80>;

@@ -64,30 +64,30 @@ struct Maxima {
   }
 };
 
-// Any size: whole vectors, then elements.
+// A group of any size.
 template <typename T>
 HWY_INLINE MinMax group_range(const T* p, size_t size) {
-  constexpr size_t kStep = Maxima<T>::kStep;
-  using D = typename Maxima<T>::D;
-  Maxima<T> even = Maxima<T>::of_zeros(), odd = even;
-  size_t i = 0;
-  for (; i + 2 * kStep <= size; i += 2 * kStep) {
-    even.add(p + i);
-    odd.add(p + i + kStep);
-  }
-  for (; i + kStep <= size; i += kStep) even.add(p + i);
-  alignas(64) Bits<T> highest[kStep], lowest[kStep];
-  hn::Store(hn::BitCast(D(), hn::Max(even.highest, odd.highest)), D(), highest);
-  hn::Store(hn::Max(even.lowest, odd.lowest), D(), lowest);
-  using Signed = std::make_signed_t<Bits<T>>;
-  Signed signed_max = 0;
+  using M = Maxima<T>;
+  M even = M::of_zeros(), odd = even;
+  std::make_signed_t<Bits<T>> signed_max = 0;
   Bits<T> unsigned_max = 0;
-  const auto include = [&](Bits<T> high, Bits<T> low) {
-    signed_max = std::max(signed_max, static_cast<Signed>(high));
-    unsigned_max = std::max(unsigned_max, low);
-  };
-  for (size_t k = 0; k < kStep; ++k) include(highest[k], lowest[k]);
-  for (; i < size; ++i) include(std::bit_cast<Bits<T>>(p[i]), std::bit_cast<Bits<T>>(p[i]));
+  if (size >= M::kStep) {
+    size_t i = 0;
+    for (; i + 2 * M::kStep <= size; i += 2 * M::kStep) {
+      even.add(p + i);
+      odd.add(p + i + M::kStep);
+    }
+    if (i + M::kStep <= size) even.add(p + i);
+    odd.add(p + size - M::kStep);  // some elements twice
+    signed_max = hn::GetLane(hn::MaxOfLanes(typename M::DS(), hn::Max(even.highest, odd.highest)));
+    unsigned_max = hn::GetLane(hn::MaxOfLanes(typename M::D(), hn::Max(even.lowest, odd.lowest)));
+  } else {
+    for (size_t i = 0; i < size; ++i) {
+      const auto bits = std::bit_cast<Bits<T>>(p[i]);
+      signed_max = std::max(signed_max, std::bit_cast<std::make_signed_t<Bits<T>>>(bits));
+      unsigned_max = std::max(unsigned_max, bits);
+    }
+  }
   return range_from_maxima<T>(static_cast<Bits<T>>(signed_max), unsigned_max);
 }
 
@@ -104,6 +104,50 @@ HWY_INLINE V maxima_of_blocks(D d, const V* v) {
   return maxima_of_pairs(d, a, b);
 }
 
+using DS8 = hn::FixedTag<int16_t, 8>;
+using DU8 = hn::FixedTag<uint16_t, 8>;
+
+// The maximum of `count` blocks of eight.
+template <class D8, typename T>
+HWY_INLINE hn::Vec<D8> maximum_of(D8 d, const T* blocks, size_t count) {
+  hn::Vec<D8> max = hn::Load(d, blocks);
+  for (size_t i = 1; i < count; ++i) max = hn::Max(max, hn::Load(d, blocks + i * 8));
+  return max;
+}
+
+// The ranges of `count` groups from their maxima; count is a multiple of 8.
+template <typename T>
+HWY_INLINE void store_ranges(const uint16_t* signed_max, const uint16_t* unsigned_max, size_t count,
+                             MinMax* out) {
+  const hn::CappedTag<float, 8> df;
+  const hn::Rebind<uint16_t, decltype(df)> d16;
+  const hn::RebindToSigned<decltype(d16)> ds16;
+  using Vector16 = hn::Vec<decltype(d16)>;
+  const auto infinity = hn::Set(df, std::numeric_limits<float>::infinity());
+  const auto to_float_vector = [&](Vector16 bits) HWY_ATTR {
+    if constexpr (std::is_same_v<T, Float16>) {
+      return hn::PromoteTo(df, hn::BitCast(hn::Rebind<hwy::float16_t, decltype(df)>(), bits));
+    } else {
+      const hn::RebindToUnsigned<decltype(df)> du;
+      return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
+    }
+  };
+  for (size_t i = 0; i < count; i += hn::Lanes(df)) {
+    // Only maxima of the right sign count; adding zero gives -0.0 the sign of zero.
+    const auto high = hn::Max(hn::BitCast(ds16, hn::LoadU(d16, signed_max + i)), hn::Zero(ds16));
+    const auto low = hn::BitCast(ds16, hn::LoadU(d16, unsigned_max + i));
+    const auto negative = hn::And(low, hn::ShiftRight<15>(low));
+    const auto max = to_float_vector(hn::BitCast(d16, high));
+    const auto min = hn::Add(to_float_vector(hn::BitCast(d16, negative)), hn::Zero(df));
+    if (HWY_LIKELY(hn::AllTrue(df, hn::And(hn::Lt(max, infinity), hn::Lt(hn::Neg(min), infinity))))) {
+      hn::StoreInterleaved2(min, max, df, &out[i].min);
+    } else {
+      for (size_t k = i; k < i + hn::Lanes(df); ++k)
+        out[k] = range_from_maxima<T>(signed_max[k], unsigned_max[k]);
+    }
+  }
+}
+
 // Groups of a whole number of 16-bit vectors, eight at a time; or of half a vector, sixteen at a time.
 template <typename T>
 HWY_INLINE size_t ranges_of_small_groups(const T* p, size_t group_size, size_t groups, MinMax* out) {
@@ -111,9 +155,8 @@ HWY_INLINE size_t ranges_of_small_groups(const T* p, size_t group_size, size_t g
   using D = typename M::D;
   using DS = typename M::DS;
   constexpr size_t kBlocks = M::kStep / 8;
-  const size_t vectors = group_size / M::kStep;                  // of a group; 0: half of one
-  const size_t blocks = vectors > 0 ? kBlocks : group_size / 8;  // of the last vector that a group has
-  const size_t at_once = 8 * kBlocks / blocks;
+  const size_t vectors = group_size / M::kStep;  // of a group; 0: half of one
+  const size_t at_once = vectors > 0 ? 8 : 16;
   size_t g = 0;
   for (; g + at_once <= groups; g += at_once) {
     hn::Vec<DS> highest[8];
@@ -126,20 +169,26 @@ HWY_INLINE size_t ranges_of_small_groups(const T* p, size_t group_size, size_t g
       highest[k] = m.highest;
       lowest[k] = m.lowest;
     }
-    alignas(64) int16_t high[M::kStep];
-    alignas(64) uint16_t low[M::kStep];
-    hn::Store(maxima_of_blocks(DS(), highest), DS(), high);
-    hn::Store(maxima_of_blocks(D(), lowest), D(), low);
-    for (size_t i = 0; i < at_once; ++i) {
-      const size_t k = i / (kBlocks / blocks), first = i % (kBlocks / blocks) * blocks;
-      int16_t signed_max = 0;
-      uint16_t unsigned_max = 0;
-      for (size_t block = first; block < first + blocks; ++block) {
-        signed_max = std::max(signed_max, high[block * 8 + k]);
-        unsigned_max = std::max(unsigned_max, low[block * 8 + k]);
-      }
-      out[g + i] = range_from_maxima<T>(static_cast<uint16_t>(signed_max), unsigned_max);
+    alignas(64) int16_t high_blocks[M::kStep];
+    alignas(64) uint16_t low_blocks[M::kStep];
+    hn::Store(maxima_of_blocks(DS(), highest), DS(), high_blocks);
+    hn::Store(maxima_of_blocks(D(), lowest), D(), low_blocks);
+    const DS8 ds8;
+    const DU8 du8;
+    alignas(32) uint16_t signed_max[16], unsigned_max[16];
+    if (vectors > 0) {
+      hn::Store(hn::BitCast(du8, maximum_of(ds8, high_blocks, kBlocks)), du8, signed_max);
+      hn::Store(maximum_of(du8, low_blocks, kBlocks), du8, unsigned_max);
+    } else {  // the first half of the blocks are those of even groups
+      constexpr size_t kHalf = std::max<size_t>(kBlocks / 2, 1);
+      const auto high_even = hn::BitCast(du8, maximum_of(ds8, high_blocks, kHalf));
+      const auto high_odd = hn::BitCast(du8, maximum_of(ds8, high_blocks + M::kStep / 2, kHalf));
+      const auto low_even = maximum_of(du8, low_blocks, kHalf);
+      const auto low_odd = maximum_of(du8, low_blocks + M::kStep / 2, kHalf);
+      hn::StoreInterleaved2(high_even, high_odd, du8, signed_max);
+      hn::StoreInterleaved2(low_even, low_odd, du8, unsigned_max);
     }
+    store_ranges<T>(signed_max, unsigned_max, at_once, out + g);
   }
   return g;
 }
@@ -149,7 +198,7 @@ void minmax_run(const T* p, size_t group_size, size_t groups, MinMax* out) {
   size_t g = 0;
   if constexpr (sizeof(T) == 2) {
     constexpr size_t kStep = Maxima<T>::kStep;
-    if (group_size <= 512 && (group_size % kStep == 0 || (group_size == kStep / 2 && group_size >= 8))) {
+    if (group_size <= 512 && (group_size % kStep == 0 || (group_size == kStep / 2 && kStep >= 16))) {
       g = ranges_of_small_groups(p, group_size, groups, out);
     }
   }

@@ -13,6 +13,7 @@
 #include "tersor/backend/cpu/kernels/codes-inl.h"
 #include "tersor/backend/cpu/kernels/minmax-inl.h"
 #include "tersor/backend/cpu/kernels/scales-inl.h"
+#include "tersor/backend/cpu/kernels/sum-inl.h"
 #include "tersor/backend/lane_sum.h"
 #include "tersor/backend/quantize_kernels.h"
 
@@ -32,33 +33,53 @@ constexpr size_t kMaxSteps = 256;
 // Below, quotients may be inexact (division-inl.h) where they still count.
 constexpr float kMinMseScale = 0x1p-24f;
 
-struct Candidates {
-  alignas(64) float fraction[kMaxSteps];
-  alignas(64) float scale[kMaxSteps], reciprocal[kMaxSteps], correction[kMaxSteps], zero_point[kMaxSteps];
-  alignas(64) float weight[kMaxSteps];  // (scale / unit)^norm
+// What is searched for, and where.
+struct Search {
+  CodeSpec spec;
+  bool symmetric;
+  ScaleStorage storage;
+  MseGrid grid;
+  size_t steps;
+  alignas(64) float fraction[kMaxSteps];  // 1 behind the last step
 
-  HWY_INLINE void set_grid(const MseGrid& grid) {
+  Search(const CodeSpec& spec_, bool symmetric_, ScaleStorage storage_, const MseGrid& grid_)
+      : spec(spec_),
+        symmetric(symmetric_),
+        storage(storage_),
+        grid(grid_),
+        steps(static_cast<size_t>(grid_.num_steps())) {
     for (size_t i = 0; i < kMaxSteps; ++i)
-      fraction[i] = i < static_cast<size_t>(grid.num_steps()) ? grid.fraction(static_cast<int>(i)) : 1.0f;
+      fraction[i] = i < steps ? grid.fraction(static_cast<int>(i)) : 1.0f;
   }
+  // The number of candidates from `first` on that share a vector.
+  size_t block_size(size_t first) const { return std::min(kLanes, steps - first); }
+};
 
-  // Prepares candidates first … first + kLanes - 1 of a range; false: the reference has to do it.
+// The constants of N consecutive candidates.
+struct Candidates {
+  alignas(64) float scale[kLanes], reciprocal[kLanes], correction[kLanes], zero_point[kLanes];
+  alignas(64) float weight[kLanes];  // (scale / unit)^norm
+
+  // Prepares candidates first … first + N - 1 of a range; false: the reference has to do it.
   template <class Power>
-  HWY_INLINE bool prepare(size_t first, const MinMax& range, float unit, const CodeSpec& spec, bool symmetric,
-                          ScaleStorage storage, const Power& power) {
+  HWY_INLINE bool prepare(const Search& s, size_t first, const MinMax& range, float unit,
+                          const Power& power) {
     const DF df;
-    const VF p = hn::Load(df, fraction + first);
-    const VF min = round_to_storage(hn::Mul(hn::Set(df, range.min), p), storage);
-    const VF max = round_to_storage(hn::Mul(hn::Set(df, range.max), p), storage);
-    const ScalesAndZeroPoints q = range_to_scale(min, max, spec, symmetric, storage);
+    const VF p = hn::Load(df, s.fraction + first);
+    const VF min = round_to_storage(hn::Mul(hn::Set(df, range.min), p), s.storage);
+    const VF max = round_to_storage(hn::Mul(hn::Set(df, range.max), p), s.storage);
+    const ScalesAndZeroPoints q = range_to_scale(min, max, s.spec, s.symmetric, s.storage);
     const Divisor d = Divisor::of(q.scale);
-    hn::Store(q.scale, df, scale + first);
-    hn::Store(q.zero_point, df, zero_point + first);
-    hn::Store(d.reciprocal, df, reciprocal + first);
-    hn::Store(d.correction, df, correction + first);
-    hn::Store(power(hn::Div(q.scale, hn::Set(df, unit))), df, weight + first);
-    return hn::AllTrue(
-        df, hn::And(hn::Ge(q.scale, hn::Set(df, kMinMseScale)), hn::Le(q.scale, hn::Set(df, kMaxScale))));
+    hn::Store(q.scale, df, scale);
+    hn::Store(q.zero_point, df, zero_point);
+    hn::Store(d.reciprocal, df, reciprocal);
+    hn::Store(d.correction, df, correction);
+    const VF ratio = hn::Min(hn::Div(q.scale, hn::Set(df, unit)), hn::Set(df, MsePower::kMax));
+    hn::Store(power(ratio), df, weight);
+    // Quotients, hence distances, stay below what VectorPower takes.
+    const VF amax = hn::Set(df, std::max(-range.min, range.max));
+    const VF least = hn::Max(hn::Set(df, kMinMseScale), hn::Mul(amax, hn::Set(df, 0x1p-16f)));
+    return hn::AllTrue(df, hn::And(hn::Ge(q.scale, least), hn::Le(q.scale, hn::Set(df, kMaxScale))));
   }
 };
 
@@ -87,176 +108,190 @@ struct Distance<FloatCoder<kMantissaBits, kMinExponent, kSignBit>> {
   }
 };
 
-// sum_lanes of a sum kept in vectors.
-HWY_INLINE double sum_vectors(const VF* sums) {
-  alignas(64) float lanes[kSumLanes];
-  for (size_t k = 0; k < kSumLanes / kLanes; ++k) hn::Store(sums[k], DF(), lanes + k * kLanes);
-  return sum_lanes(lanes);
-}
-
-// The errors of up to kMseChunk columns, padded with zeros to whole steps: zeros have no error.
-template <class Coder, int kPower>
-struct ChunkError {
-  Distance<Coder> distance;
-  VectorPower<kPower> power;
-
-  HWY_INLINE double operator()(const float* x, const float* importance, size_t padded_count,
-                               const Candidates& c, size_t i) const {
-    const DF df;
-    const Divisor divisor{hn::Set(df, c.scale[i]), hn::Set(df, c.reciprocal[i]),
-                          hn::Set(df, c.correction[i])};
-    const VF zero_point = hn::Set(df, c.zero_point[i]);
-    VF sums[kSumLanes / kLanes];
-    for (VF& sum : sums) sum = hn::Zero(df);
-    for (size_t begin = 0; begin < padded_count; begin += kSumLanes) {
-      for (size_t k = 0; k < kSumLanes / kLanes; ++k) {
-        const size_t at = begin + k * kLanes;
-        VF e = power(distance(divisor.template divide<true>(hn::Load(df, x + at)), zero_point));
-        if (importance != nullptr) e = hn::Mul(e, hn::Load(df, importance + at));
-        sums[k] = hn::Add(sums[k], e);
-      }
-    }
-    return sum_vectors(sums);
-  }
-};
-
-// A chunk of a group in f32, padded with zeros.
+// A chunk of a group in f32, padded with zeros to whole steps of sixteen: zeros have no error.
 struct Chunk {
-  alignas(64) float x[kMseChunk];
-  alignas(64) float weights[kMseChunk];
-  const float* importance;
+  alignas(64) float x[kSumChunk];
+  alignas(64) float weights[kSumChunk];
+  bool weighted;
   size_t padded_count;
 
   template <typename T>
-  HWY_INLINE void load(const T* elements, const float* importance_, size_t count) {
+  HWY_INLINE void load(const T* elements, const float* importance, size_t count) {
     const DF df;
     padded_count = (count + kSumLanes - 1) / kSumLanes * kSumLanes;
     size_t i = 0;
     for (; i + kLanes <= count; i += kLanes) hn::Store(Elements<T>::load_vector(elements + i), df, x + i);
     for (; i < padded_count; ++i) x[i] = i < count ? to_float(elements[i]) : 0.0f;
-    importance = nullptr;
-    if (importance_ == nullptr) return;
-    std::memcpy(weights, importance_, count * sizeof(float));
+    weighted = importance != nullptr;
+    if (!weighted) return;
+    std::memcpy(weights, importance, count * sizeof(float));
     std::fill(weights + count, weights + padded_count, 0.0f);
-    importance = weights;
   }
 };
 
-// What a search over ranges is asked for.
-struct Search {
-  CodeSpec spec;
-  bool symmetric;
-  ScaleStorage storage;
-  MseGrid grid;
+// Chunks of rows whose type is known at run time.
+struct Source {
+  const std::byte* data;
+  DType dtype;
+
+  HWY_NOINLINE void load(size_t at, const float* importance, size_t count, Chunk& chunk) const {
+    if (dtype == DType::kBF16) {
+      chunk.load(reinterpret_cast<const BFloat16*>(data) + at, importance, count);
+    } else if (dtype == DType::kF16) {
+      chunk.load(reinterpret_cast<const Float16*>(data) + at, importance, count);
+    } else {
+      chunk.load(reinterpret_cast<const float*>(data) + at, importance, count);
+    }
+  }
 };
 
-// The best range of one group; false: the reference has to find it.
-template <typename T, class Coder, int kPower>
-HWY_INLINE bool best_range(const T* group, size_t size, const float* importance, const Search& s,
-                           const ChunkError<Coder, kPower>& chunk_error, Candidates& candidates, Chunk& chunk,
-                           MinMax* out) {
-  const MinMax range = group_range(group, size);
+// Σ weight · distance^norm over a chunk, for one candidate. kWide: as Divisor.
+template <class Coder, int kPower, bool kWide>
+struct ChunkError {
+  Distance<Coder> distance;
+  VectorPower<kPower> power;
+
+  static HWY_INLINE ChunkError of(const Search& s) {
+    return {Distance<Coder>::of(s.spec), VectorPower<kPower>::of(MsePower(s.grid.norm))};
+  }
+
+  template <bool kWeighted>
+  HWY_INLINE double sum(const Chunk& chunk, const Candidates& c, size_t i) const {
+    const DF df;
+    const Divisor divisor{hn::Set(df, c.scale[i]), hn::Set(df, c.reciprocal[i]),
+                          hn::Set(df, c.correction[i])};
+    const VF zero_point = hn::Set(df, c.zero_point[i]);
+    LaneSums sums = LaneSums::zero();
+    for (size_t begin = 0; begin < chunk.padded_count; begin += kSumLanes) {
+      sums.add([&](size_t lane) HWY_ATTR {
+        const VF x = hn::Load(df, chunk.x + begin + lane);
+        const VF e = power(distance(divisor.template divide<kWide>(x), zero_point));
+        if constexpr (!kWeighted) return e;
+        return hn::Mul(e, hn::Load(df, chunk.weights + begin + lane));
+      });
+    }
+    return sums.total();
+  }
+
+  // Adds the errors of `count` candidates.
+  HWY_INLINE void add(const Chunk& chunk, const Candidates& c, size_t count, double* errors) const {
+    if (chunk.weighted) {
+      for (size_t i = 0; i < count; ++i) errors[i] += sum<true>(chunk, c, i);
+    } else {
+      for (size_t i = 0; i < count; ++i) errors[i] += sum<false>(chunk, c, i);
+    }
+  }
+};
+
+// The best range of `size` elements from `at` on; false: the reference has to find it.
+template <class Error>
+HWY_INLINE bool best_range(const Source& source, size_t at, size_t size, const float* importance,
+                           const Search& s, const Error& error, Chunk& chunk, MinMax* out) {
+  MinMax range;
+  const bool in_one_chunk = size <= kSumChunk;
+  if (in_one_chunk) {
+    source.load(at, importance, size, chunk);
+    range = group_range(chunk.x, chunk.padded_count);
+  } else {
+    MinmaxGroups({source.data + at * dtype_size(source.dtype), source.dtype, 1, size}, size, &range);
+  }
   *out = range;
   if (range.max == std::numeric_limits<float>::infinity() || (range.min == 0 && range.max == 0)) return true;
+
   const float unit = tersor::range_to_scale(range, s.spec, s.symmetric, s.storage).scale;
-  if (size <= kMseChunk) chunk.load(group, importance, size);
+  Candidates candidates;
   double best_error = std::numeric_limits<double>::infinity();
-  int best = -1, stale = 0;
-  for (int i = 0; i < s.grid.num_steps(); ++i) {
-    const auto at = static_cast<size_t>(i);
-    if (at % kLanes == 0 &&
-        !candidates.prepare(at, range, unit, s.spec, s.symmetric, s.storage, chunk_error.power)) {
-      return false;
-    }
-    double error = 0;
-    if (size <= kMseChunk) {
-      error += chunk_error(chunk.x, chunk.importance, chunk.padded_count, candidates, at);
+  int stale = 0;
+  for (size_t first = 0; first < s.steps; first += kLanes) {
+    if (!candidates.prepare(s, first, range, unit, error.power)) return false;
+    const size_t count = s.block_size(first);
+    double errors[kLanes] = {};
+    if (in_one_chunk) {
+      error.add(chunk, candidates, count, errors);
     } else {
-      for (size_t c = 0; c < size; c += kMseChunk) {
-        chunk.load(group + c, importance != nullptr ? importance + c : nullptr,
-                   std::min(kMseChunk, size - c));
-        error += chunk_error(chunk.x, chunk.importance, chunk.padded_count, candidates, at);
+      for (size_t c = 0; c < size; c += kSumChunk) {
+        source.load(at + c, importance != nullptr ? importance + c : nullptr, std::min(kSumChunk, size - c),
+                    chunk);
+        error.add(chunk, candidates, count, errors);
       }
     }
-    error *= double{candidates.weight[at]};
-    if (error < best_error) {
-      best_error = error;
-      best = i;
-      stale = 0;
-    } else if (++stale == s.grid.patience) {
-      break;
+    for (size_t i = 0; i < count; ++i) {
+      const double weighted = errors[i] * double{candidates.weight[i]};
+      if (weighted < best_error) {
+        best_error = weighted;
+        const float p = s.fraction[first + i];
+        *out = {tersor::round_to_storage(range.min * p, s.storage),
+                tersor::round_to_storage(range.max * p, s.storage)};
+        stale = 0;
+      } else if (++stale == s.grid.patience) {
+        return true;
+      }
     }
-  }
-  if (best >= 0) {
-    const float p = s.grid.fraction(best);
-    *out = {tersor::round_to_storage(range.min * p, s.storage),
-            tersor::round_to_storage(range.max * p, s.storage)};
   }
   return true;
 }
 
-template <typename T, class Coder, int kPower>
-HWY_NOINLINE void mse_groups_run(const MatrixView<const T>& w, DType dtype, size_t group_size,
-                                 const Search& s, const float* importance, MinMax* out) {
-  Candidates candidates;
+template <class Error>
+HWY_NOINLINE void best_ranges(const WeightView& w, size_t group_size, const Search& s,
+                              const float* importance, MinMax* out) {
   Chunk chunk;
-  candidates.set_grid(s.grid);
-  const ChunkError<Coder, kPower> chunk_error{Distance<Coder>::of(s.spec),
-                                              VectorPower<kPower>::of(MsePower(s.grid.norm))};
-  for (size_t r = 0; r < w.rows; ++r) {
-    for (size_t c = 0; c < w.cols; c += group_size, ++out) {
-      const T* group = w.data + r * w.cols + c;
-      const float* weights = importance != nullptr ? importance + c : nullptr;
-      if (!best_range(group, group_size, weights, s, chunk_error, candidates, chunk, out)) {
-        const WeightView view{reinterpret_cast<const std::byte*>(group), dtype, 1, group_size};
-        reference_quantize_kernels().mse_groups(view, group_size, s.spec, s.symmetric, s.storage, s.grid,
-                                                weights, out);
-      }
+  const Error error = Error::of(s);
+  const Source source{w.data, w.dtype};
+  const size_t groups = w.cols / group_size;
+  for (size_t g = 0; g < w.rows * groups; ++g) {
+    const float* weights = importance != nullptr ? importance + g % groups * group_size : nullptr;
+    if (!best_range(source, g * group_size, group_size, weights, s, error, chunk, out + g)) {
+      const WeightView view{w.data + g * group_size * dtype_size(w.dtype), w.dtype, 1, group_size};
+      reference_quantize_kernels().mse_groups(view, group_size, s.spec, s.symmetric, s.storage, s.grid,
+                                              weights, out + g);
     }
   }
 }
 
-template <typename T, class Coder, int kPower>
-HWY_NOINLINE bool mse_grid_errors_run(const MatrixView<const T>& w, const MinMax& range, const Search& s,
-                                      double* errors) {
-  Candidates candidates;
+// The errors of a whole grid; false: the reference has to find them.
+template <class Error>
+HWY_NOINLINE bool grid_errors(const WeightView& w, const MinMax& range, const Search& s, double* errors) {
   Chunk chunk;
-  candidates.set_grid(s.grid);
-  const ChunkError<Coder, kPower> chunk_error{Distance<Coder>::of(s.spec),
-                                              VectorPower<kPower>::of(MsePower(s.grid.norm))};
-  const auto steps = static_cast<size_t>(s.grid.num_steps());
-  double step_errors[kMaxSteps];  // of one quantization step
-  for (size_t i = 0; i < steps; ++i) {
-    if (i % kLanes == 0 &&
-        !candidates.prepare(i, range, 1.0f, s.spec, s.symmetric, s.storage, chunk_error.power)) {
-      return false;
-    }
-    step_errors[i] = power(candidates.scale[i], s.grid.norm);
+  Candidates candidates[kMaxSteps / kLanes];
+  double step_errors[kMaxSteps];  // |one quantization step|^norm
+  const Error error = Error::of(s);
+  for (size_t first = 0; first < s.steps; first += kLanes) {
+    Candidates& block = candidates[first / kLanes];
+    if (!block.prepare(s, first, range, 1.0f, error.power)) return false;
+    for (size_t i = 0; i < s.block_size(first); ++i)
+      step_errors[first + i] = power(block.scale[i], s.grid.norm);
   }
+  const Source source{w.data, w.dtype};
   for (size_t r = 0; r < w.rows; ++r) {
     double row_errors[kMaxSteps] = {};
-    for (size_t c = 0; c < w.cols; c += kMseChunk) {
-      chunk.load(w.data + r * w.cols + c, nullptr, std::min(kMseChunk, w.cols - c));
-      for (size_t i = 0; i < steps; ++i) {
-        row_errors[i] += chunk_error(chunk.x, nullptr, chunk.padded_count, candidates, i);
+    for (size_t c = 0; c < w.cols; c += kSumChunk) {
+      source.load(r * w.cols + c, nullptr, std::min(kSumChunk, w.cols - c), chunk);
+      for (size_t first = 0; first < s.steps; first += kLanes) {
+        error.add(chunk, candidates[first / kLanes], s.block_size(first), row_errors + first);
       }
     }
-    for (size_t i = 0; i < steps; ++i) errors[i] += step_errors[i] * row_errors[i];
+    for (size_t i = 0; i < s.steps; ++i) errors[i] += step_errors[i] * row_errors[i];
   }
   return true;
 }
 
-// Calls f.operator()<Coder, power>().
+// Calls f.operator()<ChunkError<…>>().
 template <class F>
-HWY_INLINE auto with_coder_and_power(const Search& s, const F& f) {
-  const auto with_power = [&]<class Coder>(Coder) {
-    if (s.grid.norm == 2) return f.template operator()<Coder, 2>();
-    if (s.grid.norm == 3) return f.template operator()<Coder, 3>();
-    return f.template operator()<Coder, 0>();
+HWY_INLINE auto with_error(const Search& s, const F& f) {
+  const auto with_power = [&]<class Coder, bool kWide>() {
+    if (s.grid.norm == 2) return f.template operator()<ChunkError<Coder, 2, kWide>>();
+    if (s.grid.norm == 3) return f.template operator()<ChunkError<Coder, 3, kWide>>();
+    return f.template operator()<ChunkError<Coder, 0, kWide>>();
   };
-  if (s.spec.kind == CodeKind::kFloat8) return with_power(Float8Coder());
-  if (s.spec.kind == CodeKind::kFloat4) return with_power(Float4Coder());
-  return s.symmetric ? with_power(IntCoder<false>()) : with_power(IntCoder<true>());
+  const auto with_coder = [&]<bool kWide>() {
+    if (s.spec.kind == CodeKind::kFloat8) return with_power.template operator()<Float8Coder, kWide>();
+    if (s.spec.kind == CodeKind::kFloat4) return with_power.template operator()<Float4Coder, kWide>();
+    return s.symmetric ? with_power.template operator()<IntCoder<false>, kWide>()
+                       : with_power.template operator()<IntCoder<true>, kWide>();
+  };
+  // Scales of the other types have at most 11 significant bits.
+  return s.storage == ScaleStorage::kFloat32 ? with_coder.template operator()<true>()
+                                             : with_coder.template operator()<false>();
 }
 
 void MseGroups(const WeightView& w, size_t group_size, const CodeSpec& spec, bool symmetric,
@@ -265,23 +300,17 @@ void MseGroups(const WeightView& w, size_t group_size, const CodeSpec& spec, boo
     reference_quantize_kernels().mse_groups(w, group_size, spec, symmetric, storage, grid, importance, out);
     return;
   }
-  const Search search{spec, symmetric, storage, grid};
-  visit_weight(w, [&]<typename T>(MatrixView<const T> matrix) {
-    with_coder_and_power(search, [&]<class Coder, int kPower>() {
-      mse_groups_run<T, Coder, kPower>(matrix, w.dtype, group_size, search, importance, out);
-    });
-  });
+  const Search search(spec, symmetric, storage, grid);
+  with_error(search, [&]<class Error>() { best_ranges<Error>(w, group_size, search, importance, out); });
 }
 
 void MseGridErrors(const WeightView& w, const MinMax& range, const CodeSpec& spec, bool symmetric,
                    ScaleStorage storage, const MseGrid& grid, double* errors) {
-  const Search search{spec, symmetric, storage, grid};
-  const bool done = grid.num_steps() <= static_cast<int>(kMaxSteps) &&
-                    visit_weight(w, [&]<typename T>(MatrixView<const T> matrix) {
-                      return with_coder_and_power(search, [&]<class Coder, int kPower>() {
-                        return mse_grid_errors_run<T, Coder, kPower>(matrix, range, search, errors);
-                      });
-                    });
+  bool done = false;
+  if (grid.num_steps() <= static_cast<int>(kMaxSteps)) {
+    const Search search(spec, symmetric, storage, grid);
+    done = with_error(search, [&]<class Error>() { return grid_errors<Error>(w, range, search, errors); });
+  }
   if (!done) reference_quantize_kernels().mse_grid_errors(w, range, spec, symmetric, storage, grid, errors);
 }
 

@@ -72,7 +72,7 @@ HWY_INLINE ScalesAndZeroPoints range_to_scale(VF min, VF max, const CodeSpec& sp
 template <int kPower>
 struct VectorPower {
   VF reciprocal, middle, low, high;
-  VF binomial[4];
+  VF series0, series1, series2, series3;
 
   static HWY_INLINE VectorPower of(const MsePower& p) {
     const DF df;
@@ -81,26 +81,28 @@ struct VectorPower {
     v.middle = table(p.middle);
     v.low = table(p.low);
     v.high = table(p.high);
-    for (size_t i = 0; i < 4; ++i) v.binomial[i] = hn::Set(df, p.binomial[i]);
+    v.series0 = hn::Set(df, p.series[0]);
+    v.series1 = hn::Set(df, p.series[1]);
+    v.series2 = hn::Set(df, p.series[2]);
+    v.series3 = hn::Set(df, p.series[3]);
     return v;
   }
 
+  // d < 2^17.
   HWY_INLINE VF operator()(VF d) const {
     if constexpr (kPower == 2) return hn::Mul(d, d);
     if constexpr (kPower == 3) return hn::Mul(hn::Mul(d, d), d);
     const DF df;
     const DI di;
-    const VF clamped = hn::Min(hn::Max(d, hn::Set(df, MsePower::kMin)), hn::Set(df, MsePower::kMax));
-    const VI u = hn::BitCast(di, clamped);
+    const VI u = hn::BitCast(di, hn::Max(d, hn::Set(df, MsePower::kMin)));
     const VI eighth = hn::ShiftRight<20>(u);
     const VF m = hn::BitCast(df, hn::Or(hn::And(u, hn::Set(di, 0x7FFFFF)), hn::Set(di, 0x3F800000)));
     const VF r = hn::MulSub(m, lookup(reciprocal, eighth), hn::Set(df, 1.0f));
-    VF series = hn::MulAdd(r, binomial[3], binomial[2]);
-    series = hn::MulAdd(series, r, binomial[1]);
-    series = hn::MulAdd(series, r, binomial[0]);
-    series = hn::MulAdd(series, r, hn::Set(df, 1.0f));
+    VF s = hn::MulAdd(r, series3, series2);
+    s = hn::MulAdd(s, r, series1);
+    s = hn::MulAdd(s, r, series0);
     const VF power_of_two = hn::Mul(lookup(low, hn::ShiftRight<23>(u)), lookup(high, hn::ShiftRight<26>(u)));
-    return hn::Mul(hn::Mul(series, lookup(middle, eighth)), power_of_two);
+    return hn::Mul(hn::Mul(s, lookup(middle, eighth)), power_of_two);
   }
 
  private:
@@ -109,10 +111,10 @@ struct VectorPower {
     for (size_t i = 0; i < kLanes; ++i) lanes[i] = entries[i % 8];
     return hn::Load(DF(), lanes);
   }
-  // The entry (index mod 8) of a table.
+  // The entry (index mod 8) of a table: the hardware drops higher bits of an index, Highway's checks do not.
   static HWY_INLINE VF lookup(VF entries, VI index) {
-    const DI di;
-    return hn::TableLookupLanes(entries, hn::IndicesFromVec(DF(), hn::And(index, hn::Set(di, 7))));
+    if constexpr (HWY_IS_DEBUG_BUILD) index = hn::And(index, hn::Set(DI(), 7));
+    return hn::TableLookupLanes(entries, hn::IndicesFromVec(DF(), index));
   }
 };
 

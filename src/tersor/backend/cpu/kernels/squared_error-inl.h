@@ -1,10 +1,13 @@
-// squared_error: the sixteen lanes of lane_sum.h, in double.
+// squared_error, summed as lane_sum.h says.
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "hwy/highway.h"
 
 #include "tersor/backend/cpu/kernels/elements-inl.h"
+#include "tersor/backend/cpu/kernels/sum-inl.h"
 #include "tersor/backend/lane_sum.h"
 #include "tersor/backend/quantize_kernels.h"
 
@@ -19,62 +22,57 @@ HWY_BEFORE_NAMESPACE();
 namespace tersor {
 namespace HWY_NAMESPACE {
 
-using DD = hn::ScalableTag<double>;
-using VD = hn::Vec<DD>;
-constexpr size_t kDoubles = HWY_LANES(double);
-
-// Lanes in whole vectors.
-struct DoubleLanes {
-  VD v[kSumLanes / kDoubles];
-
-  HWY_INLINE void clear() {
-    for (VD& x : v) x = hn::Zero(DD());
-  }
-  HWY_INLINE void store(double* to) const {
-    for (size_t i = 0; i < kSumLanes / kDoubles; ++i) hn::StoreU(v[i], DD(), to + i * kDoubles);
-  }
+struct SquaredSums {
+  double error, norm;
 };
 
-HWY_INLINE void add_square(VD x, VD& sum) { sum = hn::Add(sum, hn::Mul(x, x)); }
+// For chunks whose squares f32 cannot hold.
+template <typename T>
+HWY_NOINLINE SquaredSums squared_sums_in_double(const T* chunk, const float* values, size_t count) {
+  double error_lanes[kSumLanes] = {}, norm_lanes[kSumLanes] = {};
+  for (size_t c = 0; c < count; ++c) {
+    const double x = to_float(chunk[c]), d = x - double{values[c]};
+    error_lanes[c % kSumLanes] += d * d;
+    norm_lanes[c % kSumLanes] += x * x;
+  }
+  return {sum_lanes(error_lanes), sum_lanes(norm_lanes)};
+}
+
+// Adds the squares of sixteen elements.
+template <typename T>
+HWY_INLINE void add_squares(const T* x, const float* values, LaneSums& errors, LaneSums& norms) {
+  const auto square = [](VF v) HWY_ATTR { return hn::Mul(v, v); };
+  const auto element = [x](size_t at) HWY_ATTR { return Elements<T>::load_vector(x + at); };
+  norms.add([&](size_t at) HWY_ATTR { return square(element(at)); });
+  errors.add([&](size_t at) HWY_ATTR { return square(hn::Sub(element(at), hn::LoadU(DF(), values + at))); });
+}
 
 template <typename T>
-HWY_INLINE void row_squared_error(const T* row, const float* values, size_t cols, double* error,
-                                  double* norm) {
-  const DD dd;
-  DoubleLanes error_lanes, norm_lanes;
-  error_lanes.clear();
-  norm_lanes.clear();
+HWY_INLINE void add_squared_sums(const T* chunk, const float* values, size_t count, double* error,
+                                 double* norm) {
+  LaneSums errors = LaneSums::zero(), norms = errors;
   size_t c = 0;
-  for (; c + kSumLanes <= cols; c += kSumLanes) {
-    for (size_t k = 0; k < kSumLanes / kLanes; ++k) {
-      const VF x = Elements<T>::load_vector(row + c + k * kLanes);
-      const VF y = hn::LoadU(DF(), values + c + k * kLanes);
-      const VD x_low = hn::PromoteTo(dd, hn::LowerHalf(x)),
-               x_high = hn::PromoteTo(dd, hn::UpperHalf(hn::Half<DF>(), x));
-      const VD y_low = hn::PromoteTo(dd, hn::LowerHalf(y)),
-               y_high = hn::PromoteTo(dd, hn::UpperHalf(hn::Half<DF>(), y));
-      add_square(hn::Sub(x_low, y_low), error_lanes.v[2 * k]);
-      add_square(hn::Sub(x_high, y_high), error_lanes.v[2 * k + 1]);
-      add_square(x_low, norm_lanes.v[2 * k]);
-      add_square(x_high, norm_lanes.v[2 * k + 1]);
-    }
+  for (; c + kSumLanes <= count; c += kSumLanes) add_squares(chunk + c, values + c, errors, norms);
+  if (c < count) {  // zeros add nothing
+    T padded[kSumLanes] = {};
+    float padded_values[kSumLanes] = {};
+    std::memcpy(padded, chunk + c, (count - c) * sizeof(T));
+    std::memcpy(padded_values, values + c, (count - c) * sizeof(float));
+    add_squares(padded, padded_values, errors, norms);
   }
-  double error_sums[kSumLanes], norm_sums[kSumLanes];
-  error_lanes.store(error_sums);
-  norm_lanes.store(norm_sums);
-  for (; c < cols; ++c) {
-    const double x = to_float(row[c]), d = x - double{values[c]};
-    error_sums[c % kSumLanes] += d * d;
-    norm_sums[c % kSumLanes] += x * x;
-  }
-  *error += sum_lanes(error_sums);
-  *norm += sum_lanes(norm_sums);
+  SquaredSums sums{errors.total(), norms.total()};
+  if (!squares_fit_f32(sums.error, sums.norm)) sums = squared_sums_in_double(chunk, values, count);
+  *error += sums.error;
+  *norm += sums.norm;
 }
 
 void SquaredError(const WeightView& w, const float* values, double* error, double* norm) {
   visit_weight(w, [&]<typename T>(MatrixView<const T> matrix) {
     for (size_t r = 0; r < w.rows; ++r) {
-      row_squared_error(matrix.data + r * w.cols, values + r * w.cols, w.cols, error, norm);
+      for (size_t c = 0; c < w.cols; c += kSumChunk) {
+        const size_t at = r * w.cols + c;
+        add_squared_sums(matrix.data + at, values + at, std::min(kSumChunk, w.cols - c), error, norm);
+      }
     }
   });
 }
