@@ -17,7 +17,6 @@
 #include <benchmark/benchmark.h>
 
 #include "tersor/backend/quantize_kernels.h"
-#include "tersor/backend/range_to_scale.h"
 
 namespace tersor {
 namespace {
@@ -82,11 +81,8 @@ struct Work {
   std::vector<float> values = std::vector<float>(kBlockRows * kCols);
 
   void ranges_to_scales(size_t count, const CodeSpec& spec, bool symmetric, ScaleStorage storage) {
-    for (size_t i = 0; i < count; ++i) {
-      const ScaleAndZeroPoint q = range_to_scale(ranges[i], spec, symmetric, storage);
-      scales[i] = q.scale;
-      zero_points[i] = static_cast<int8_t>(q.zero_point);
-    }
+    k.ranges_to_scales(ranges.data(), count, spec, symmetric, storage, scales.data(),
+                       symmetric ? nullptr : zero_points.data());
   }
 };
 

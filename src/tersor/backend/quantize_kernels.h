@@ -70,6 +70,14 @@ struct QuantizeKernels {
   void (*mse_grid_errors)(const WeightView& w, const MinMax& range, const CodeSpec& spec, bool symmetric,
                           ScaleStorage storage, const MseGrid& grid, double* errors);
 
+  // range_to_scale (range_to_scale.h) of each range; `zero_points` may be null when symmetric.
+  void (*ranges_to_scales)(const MinMax* ranges, size_t count, const CodeSpec& spec, bool symmetric,
+                           ScaleStorage storage, float* scales, int8_t* zero_points);
+
+  // NVFP4: stored[i] = nvfp4_scale (range_to_scale.h) of ranges[i], scales[i] = its value / global_scale.
+  void (*nvfp4_scales)(const MinMax* ranges, size_t count, ScaleStorage storage, float global_scale,
+                       uint8_t* stored, float* scales);
+
   // codes[r * cols + c] = code of w[r, c] / scale[r * G + g] + zero_point. kInt: int8 values; kFloat8 and
   // kFloat4: the code in the low bits. `zero_points` null: symmetric. For kFloat8/kFloat4 an x of -0.0 gives
   // code 0.

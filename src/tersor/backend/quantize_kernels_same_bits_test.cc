@@ -300,6 +300,49 @@ TEST_P(SameBits, MseRanges) {
   }
 }
 
+TEST_P(SameBits, Scales) {
+  for (size_t count : {1, 7, 8, 16, 100}) {
+    for (int round = 0; round < 20; ++round) {
+      std::vector<MinMax> ranges(count);
+      for (MinMax& r : ranges) {
+        const float size = std::ldexp(1.0f, static_cast<int>(rng() % 40) - 35);
+        r.min = rng() % 4 == 0 ? 0 : -size * static_cast<float>(rng() % 1000);
+        r.max = rng() % 4 == 0 ? 0 : size * static_cast<float>(rng() % 1000);
+        if (rng() % 8 == 0)
+          r = {-1e-41f * static_cast<float>(rng() % 9), 1e-41f * static_cast<float>(rng() % 9)};
+        if (rng() % 16 == 0) r = {-0.0f, 0.0f};
+        if (rng() % 16 == 0) r = {0, INFINITY};
+        if (rng() % 16 == 0) r = {-3e38f, 3e38f};
+      }
+      for (const CodeSpec& spec : kSpecs) {
+        for (ScaleStorage storage : kStorages) {
+          for (bool symmetric : {true, false}) {
+            if (!symmetric && (spec.kind != CodeKind::kInt || storage == ScaleStorage::kE8M0)) continue;
+            std::vector<float> scales(count), expected(count);
+            std::vector<int8_t> zero_points(count), expected_zero_points(count);
+            k.ranges_to_scales(ranges.data(), count, spec, symmetric, storage, scales.data(),
+                               symmetric ? nullptr : zero_points.data());
+            reference.ranges_to_scales(ranges.data(), count, spec, symmetric, storage, expected.data(),
+                                       expected_zero_points.data());
+            ASSERT_EQ(scales, expected);
+            ASSERT_EQ(zero_points, expected_zero_points);
+          }
+        }
+      }
+      for (float global_scale : {1.0f, 1344.0f, 3e6f}) {
+        std::vector<float> scales(count), expected(count);
+        std::vector<uint8_t> stored(count), expected_stored(count);
+        k.nvfp4_scales(ranges.data(), count, kStorages[round % 3], global_scale, stored.data(),
+                       scales.data());
+        reference.nvfp4_scales(ranges.data(), count, kStorages[round % 3], global_scale,
+                               expected_stored.data(), expected.data());
+        ASSERT_EQ(stored, expected_stored);
+        ASSERT_EQ(scales, expected);
+      }
+    }
+  }
+}
+
 // Sums show more bits than the choice of a range does.
 TEST_P(SameBits, MseGridErrors) {
   for (DType dtype : kDTypes) {

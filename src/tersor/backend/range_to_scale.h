@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "tersor/backend/quantize_kernels.h"
+#include "tersor/base/float_types.h"
 
 namespace tersor {
 
@@ -36,6 +37,10 @@ float zero_scale_replacement(ScaleStorage storage);
 // The MX exponent byte e of a group with largest magnitude `amax`: amax rounded to a power of two (a mantissa
 // of 1.75 and more goes up), divided by the largest power of two of the element type (fp8: 2^8; fp4: 2^2).
 uint8_t e8m0_exponent(float amax, CodeKind kind);
+
+// NVFP4's scale of a group: global_scale · amax / 6 as fp8, where amax / 6 is rounded to `storage`. One of
+// zero is replaced by 0.125.
+Float8E4M3 nvfp4_scale(const MinMax& range, ScaleStorage storage, float global_scale);
 
 // What quantization divides by: exact_scale with zero replaced; for kE8M0 2^(e - 127).
 ScaleAndZeroPoint range_to_scale(const MinMax& range, const CodeSpec& spec, bool symmetric,

@@ -1,6 +1,6 @@
 #include "tersor/quantization/qparams.h"
 
-#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -9,9 +9,6 @@
 
 namespace tersor {
 namespace {
-
-// What NVFP4 stores where a group's scale underflows to zero: compressed-tensors' eps of fp8.
-constexpr uint8_t kNvfp4ZeroScale = 0x20;  // 0.125
 
 // Type that the arithmetic on ranges of a weight rounds to.
 ScaleStorage storage_of(DType dtype) {
@@ -23,9 +20,6 @@ ScaleStorage storage_of(DType dtype) {
 ScaleStorage nvfp4_storage(DType weight_dtype) {
   return weight_dtype == DType::kBF16 ? ScaleStorage::kBFloat16 : ScaleStorage::kFloat32;
 }
-
-// Without the sign that -0.0, the negated minimum of a group of zeros, would carry into the bits.
-float largest_magnitude(const MinMax& range) { return std::fabs(std::max(-range.min, range.max)); }
 
 template <typename T>
 void store(std::vector<std::byte>& bytes, size_t index, T value) {
@@ -43,22 +37,15 @@ void store_scale(std::vector<std::byte>& bytes, size_t index, float scale, Scale
 }
 
 void compute_nvfp4(DType weight_dtype, std::span<const MinMax> ranges, float global_scale, QParams& out) {
-  const ScaleStorage storage = nvfp4_storage(weight_dtype);
-  for (size_t i = 0; i < ranges.size(); ++i) {
-    const float local = round_to_storage(largest_magnitude(ranges[i]) / kFloat4E2M1Max, storage);
-    Float8E4M3 scale = float8_e4m3_from(global_scale * local);
-    if (scale.bits == 0) scale.bits = kNvfp4ZeroScale;
-    store(out.stored, i, scale.bits);
-    out.scales[i] = to_float(scale) / global_scale;
-  }
+  cpu_quantize_kernels().nvfp4_scales(ranges.data(), ranges.size(), nvfp4_storage(weight_dtype), global_scale,
+                                      reinterpret_cast<uint8_t*>(out.stored.data()), out.scales.data());
 }
 
 void compute_mx(const QuantizationArgs& args, std::span<const MinMax> ranges, QParams& out) {
-  const CodeKind kind = code_spec(args).kind;
+  cpu_quantize_kernels().ranges_to_scales(ranges.data(), ranges.size(), code_spec(args), true,
+                                          ScaleStorage::kE8M0, out.scales.data(), nullptr);
   for (size_t i = 0; i < ranges.size(); ++i) {
-    const uint8_t exponent = e8m0_exponent(largest_magnitude(ranges[i]), kind);
-    store(out.stored, i, exponent);
-    out.scales[i] = e8m0_to_float(exponent);
+    store(out.stored, i, static_cast<uint8_t>(std::bit_cast<uint32_t>(out.scales[i]) >> 23));
   }
 }
 
@@ -67,14 +54,19 @@ void compute_plain(const QuantizationArgs& args, DType weight_dtype, std::span<c
   const CodeSpec spec = code_spec(args);
   const ScaleStorage arithmetic = storage_of(weight_dtype);
   const ScaleStorage stored = storage_of(stored_scale_dtype(args, weight_dtype));
-  for (size_t i = 0; i < ranges.size(); ++i) {
-    const ScaleAndZeroPoint exact = exact_scale(ranges[i], spec, args.symmetric, arithmetic);
-    float scale = round_to_storage(exact.scale, stored);
-    if (scale == 0) scale = zero_scale_replacement(stored);
-    out.scales[i] = scale;
-    store_scale(out.stored, i, scale, stored);
-    if (!args.symmetric) out.zero_points[i] = static_cast<int8_t>(exact.zero_point);
+  if (arithmetic == stored) {
+    cpu_quantize_kernels().ranges_to_scales(ranges.data(), ranges.size(), spec, args.symmetric, stored,
+                                            out.scales.data(),
+                                            args.symmetric ? nullptr : out.zero_points.data());
+  } else {
+    for (size_t i = 0; i < ranges.size(); ++i) {
+      const ScaleAndZeroPoint exact = exact_scale(ranges[i], spec, args.symmetric, arithmetic);
+      const float scale = round_to_storage(exact.scale, stored);
+      out.scales[i] = scale == 0 ? zero_scale_replacement(stored) : scale;
+      if (!args.symmetric) out.zero_points[i] = static_cast<int8_t>(exact.zero_point);
+    }
   }
+  for (size_t i = 0; i < ranges.size(); ++i) store_scale(out.stored, i, out.scales[i], stored);
 }
 
 template <typename T>

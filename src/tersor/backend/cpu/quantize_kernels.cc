@@ -14,6 +14,7 @@
 #include "tersor/backend/cpu/kernels/mse-inl.h"
 #include "tersor/backend/cpu/kernels/pack-inl.h"
 #include "tersor/backend/cpu/kernels/quantize-inl.h"
+#include "tersor/backend/cpu/kernels/scales-inl.h"
 #include "tersor/backend/cpu/kernels/squared_error-inl.h"
 #endif
 
@@ -29,6 +30,8 @@ const QuantizeKernels& Table() {
     k.minmax_groups = MinmaxGroups;
     k.mse_groups = MseGroups;
     k.mse_grid_errors = MseGridErrors;
+    k.ranges_to_scales = RangesToScales;
+    k.nvfp4_scales = Nvfp4Scales;
     k.quantize_groups = QuantizeGroups;
     k.quantize_and_measure = QuantizeAndMeasure;
     k.dequantize_groups = DequantizeGroups;

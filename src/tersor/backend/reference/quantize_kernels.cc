@@ -36,6 +36,24 @@ void minmax_groups(const WeightView& w, size_t group_size, MinMax* out) {
   });
 }
 
+void ranges_to_scales(const MinMax* ranges, size_t count, const CodeSpec& spec, bool symmetric,
+                      ScaleStorage storage, float* scales, int8_t* zero_points) {
+  for (size_t i = 0; i < count; ++i) {
+    const ScaleAndZeroPoint q = range_to_scale(ranges[i], spec, symmetric, storage);
+    scales[i] = q.scale;
+    if (zero_points != nullptr) zero_points[i] = static_cast<int8_t>(q.zero_point);
+  }
+}
+
+void nvfp4_scales(const MinMax* ranges, size_t count, ScaleStorage storage, float global_scale,
+                  uint8_t* stored, float* scales) {
+  for (size_t i = 0; i < count; ++i) {
+    const Float8E4M3 scale = nvfp4_scale(ranges[i], storage, global_scale);
+    stored[i] = scale.bits;
+    scales[i] = to_float(scale) / global_scale;
+  }
+}
+
 // The code of y = x / scale + zero_point. The sign of an fp code is that of x, and -0.0 has none.
 int8_t encode(float x, float y, const CodeSpec& spec) {
   if (spec.kind == CodeKind::kInt) {
@@ -255,6 +273,8 @@ const QuantizeKernels& reference_quantize_kernels() {
       .minmax_groups = minmax_groups,
       .mse_groups = mse_groups,
       .mse_grid_errors = mse_grid_errors,
+      .ranges_to_scales = ranges_to_scales,
+      .nvfp4_scales = nvfp4_scales,
       .quantize_groups = quantize_groups,
       .quantize_and_measure = quantize_and_measure,
       .dequantize_groups = dequantize_groups,

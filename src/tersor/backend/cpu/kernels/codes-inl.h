@@ -71,6 +71,23 @@ struct FloatCoder {
     return hn::Sub(hn::Add(magnitude, shifter), shifter);
   }
 
+  struct Magnitude {
+    VI code;   // in the low byte
+    VF value;  // of the code
+  };
+
+  // Of a magnitude that is at most the largest.
+  static HWY_INLINE Magnitude encode_magnitude(VF a) {
+    const DI di;
+    const VI e = binade(a);
+    // -e0·2^m, modulo a byte, rides in the low bits of M; it is even, so ties stay what they are.
+    constexpr int32_t kOffset = static_cast<int32_t>((0u - (kLeast >> kShift)) & 0xFF);
+    static_assert(kOffset % 2 == 0);
+    const VF shifter = hn::BitCast(DF(), hn::Add(e, hn::Set(di, (kShift << 23) + kOffset)));
+    const VF sum = hn::Add(a, shifter);
+    return {hn::Add(hn::BitCast(di, sum), hn::ShiftRight<kShift>(e)), hn::Sub(sum, shifter)};
+  }
+
   template <bool kWide>
   static HWY_INLINE Encoded encode(VF x, const Scales& k) {
     const DF df;
@@ -81,16 +98,10 @@ struct FloatCoder {
     } else {  // a finite x may overflow here to the infinity that it should
       a = hn::Min(hn::Abs(k.divisor.divide<kWide>(x)), hn::Set(df, kLargest));
     }
-    const VI e = binade(a);
-    // -e0·2^m, modulo a byte, rides in the low bits of M; it is even, so ties stay what they are.
-    constexpr int32_t kOffset = static_cast<int32_t>((0u - (kLeast >> kShift)) & 0xFF);
-    static_assert(kOffset % 2 == 0);
-    const VF shifter = hn::BitCast(df, hn::Add(e, hn::Set(di, (kShift << 23) + kOffset)));
-    const VF sum = hn::Add(a, shifter);
-    const VI code = hn::Add(hn::BitCast(di, sum), hn::ShiftRight<kShift>(e));
+    const Magnitude m = encode_magnitude(a);
     const auto negative = hn::RebindMask(di, hn::Lt(x, hn::Zero(df)));
-    const VF value = hn::Mul(hn::Sub(sum, shifter), k.divisor.scale);
-    return {hn::IfThenElse(negative, hn::Or(code, hn::Set(di, kSignBit)), code), hn::Sub(hn::Abs(x), value)};
+    return {hn::IfThenElse(negative, hn::Or(m.code, hn::Set(di, kSignBit)), m.code),
+            hn::Sub(hn::Abs(x), hn::Mul(m.value, k.divisor.scale))};
   }
 };
 using Float8Coder = FloatCoder<3, -6, 0x80>;

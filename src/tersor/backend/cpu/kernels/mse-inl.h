@@ -155,30 +155,68 @@ struct ChunkError {
     return {Distance<Coder>::of(s.spec), VectorPower<kPower>::of(MsePower(s.grid.norm))};
   }
 
-  template <bool kWeighted>
-  HWY_INLINE double sum(const Chunk& chunk, const Candidates& c, size_t i) const {
-    const DF df;
-    const Divisor divisor{hn::Set(df, c.scale[i]), hn::Set(df, c.reciprocal[i]),
-                          hn::Set(df, c.correction[i])};
-    const VF zero_point = hn::Set(df, c.zero_point[i]);
-    LaneSums sums = LaneSums::zero();
-    for (size_t begin = 0; begin < chunk.padded_count; begin += kSumLanes) {
-      sums.add([&](size_t lane) HWY_ATTR {
-        const VF x = hn::Load(df, chunk.x + begin + lane);
-        const VF e = power(distance(divisor.template divide<kWide>(x), zero_point));
-        if constexpr (!kWeighted) return e;
-        return hn::Mul(e, hn::Load(df, chunk.weights + begin + lane));
-      });
+  // The distances of N elements for one candidate.
+  struct Candidate {
+    Divisor divisor;
+    VF zero_point;
+    static HWY_INLINE Candidate of(const Candidates& c, size_t i) {
+      const DF df;
+      return {{hn::Set(df, c.scale[i]), hn::Set(df, c.reciprocal[i]), hn::Set(df, c.correction[i])},
+              hn::Set(df, c.zero_point[i])};
     }
-    return sums.total();
+  };
+  HWY_INLINE VF distances(const float* x, const Candidate& c) const {
+    return distance(c.divisor.template divide<kWide>(hn::Load(DF(), x)), c.zero_point);
+  }
+  template <bool kWeighted>
+  HWY_INLINE VF terms(VF distances, const float* weights) const {
+    const VF e = power(distances);
+    if constexpr (!kWeighted) return e;
+    return hn::Mul(e, hn::Load(DF(), weights));
+  }
+
+  template <bool kWeighted>
+  HWY_INLINE void add_chunk(const Chunk& chunk, const Candidates& c, size_t count, double* errors) const {
+    for (size_t i = 0; i < count; ++i) {
+      const Candidate candidate = Candidate::of(c, i);
+      LaneSums sums = LaneSums::zero();
+      for (size_t begin = 0; begin < chunk.padded_count; begin += kSumLanes) {
+        sums.add([&](size_t lane) HWY_ATTR {
+          return terms<kWeighted>(distances(chunk.x + begin + lane, candidate), chunk.weights + begin + lane);
+        });
+      }
+      errors[i] += sums.total();
+    }
+  }
+
+  // The same for chunks of a single step. Its operations wait for each other, so all candidates go through
+  // one stage before the next.
+  template <bool kWeighted>
+  HWY_INLINE void add_step(const Chunk& chunk, const Candidates& c, size_t count, double* errors) const {
+    const DF df;
+    alignas(64) float buffer[kLanes * kSumLanes];
+    for (size_t i = 0; i < count; ++i) {
+      const Candidate candidate = Candidate::of(c, i);
+      for (size_t lane = 0; lane < kSumLanes; lane += kLanes) {
+        hn::Store(distances(chunk.x + lane, candidate), df, buffer + i * kSumLanes + lane);
+      }
+    }
+    for (size_t at = 0; at < count * kSumLanes; at += kLanes) {
+      hn::Store(terms<kWeighted>(hn::Load(df, buffer + at), chunk.weights + at % kSumLanes), df, buffer + at);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      LaneSums sums = LaneSums::zero();
+      sums.add([&](size_t lane) HWY_ATTR { return hn::Load(df, buffer + i * kSumLanes + lane); });
+      errors[i] += sums.total();
+    }
   }
 
   // Adds the errors of `count` candidates.
   HWY_INLINE void add(const Chunk& chunk, const Candidates& c, size_t count, double* errors) const {
-    if (chunk.weighted) {
-      for (size_t i = 0; i < count; ++i) errors[i] += sum<true>(chunk, c, i);
+    if (chunk.padded_count == kSumLanes) {
+      chunk.weighted ? add_step<true>(chunk, c, count, errors) : add_step<false>(chunk, c, count, errors);
     } else {
-      for (size_t i = 0; i < count; ++i) errors[i] += sum<false>(chunk, c, i);
+      chunk.weighted ? add_chunk<true>(chunk, c, count, errors) : add_chunk<false>(chunk, c, count, errors);
     }
   }
 };

@@ -1,9 +1,12 @@
-// range_to_scale and MsePower for vectors: the same operations in the same order as the scalar ones.
+// range_to_scale, nvfp4_scale and MsePower for vectors: the same operations in the same order as the scalar
+// ones.
 
+#include <algorithm>
 #include <cstdint>
 
 #include "hwy/highway.h"
 
+#include "tersor/backend/cpu/kernels/codes-inl.h"
 #include "tersor/backend/cpu/kernels/elements-inl.h"
 #include "tersor/backend/mse_power.h"
 #include "tersor/backend/range_to_scale.h"
@@ -66,6 +69,59 @@ HWY_INLINE ScalesAndZeroPoints range_to_scale(VF min, VF max, const CodeSpec& sp
   }
   return {hn::IfThenElse(hn::Eq(scale, zero), hn::Set(df, zero_scale_replacement(storage)), scale),
           zero_point};
+}
+
+// Calls f(min, max, i) for vectors of ranges; the last is padded with zeros.
+template <class F>
+HWY_INLINE void for_each_vector(const MinMax* ranges, size_t count, const F& f) {
+  const DF df;
+  MinMax padded[kLanes] = {};
+  for (size_t i = 0; i < count; i += kLanes) {
+    const bool whole = i + kLanes <= count;
+    if (!whole) std::copy(ranges + i, ranges + count, padded);
+    VF min, max;
+    hn::LoadInterleaved2(df, whole ? &ranges[i].min : &padded[0].min, min, max);
+    f(min, max, i);
+  }
+}
+
+// Stores the lanes that `count` elements at `to` have from i on.
+template <class D, class V, typename T>
+HWY_INLINE void store_lanes(D d, V v, T* to, size_t i, size_t count) {
+  if (i + kLanes <= count) {
+    hn::StoreU(v, d, to + i);
+  } else {
+    T lanes[kLanes];
+    hn::StoreU(v, d, lanes);
+    std::copy_n(lanes, count - i, to + i);
+  }
+}
+
+void RangesToScales(const MinMax* ranges, size_t count, const CodeSpec& spec, bool symmetric,
+                    ScaleStorage storage, float* scales, int8_t* zero_points) {
+  for_each_vector(ranges, count, [&](VF min, VF max, size_t i) HWY_ATTR {
+    const ScalesAndZeroPoints q = range_to_scale(min, max, spec, symmetric, storage);
+    store_lanes(DF(), q.scale, scales, i, count);
+    if (zero_points == nullptr) return;
+    const hn::Rebind<int8_t, DF> d8;
+    store_lanes(d8, hn::DemoteTo(d8, hn::NearestInt(q.zero_point)), zero_points, i, count);
+  });
+}
+
+void Nvfp4Scales(const MinMax* ranges, size_t count, ScaleStorage storage, float global_scale,
+                 uint8_t* stored, float* scales) {
+  const DF df;
+  for_each_vector(ranges, count, [&](VF min, VF max, size_t i) HWY_ATTR {
+    const VF amax = hn::Max(hn::Abs(min), max);
+    const VF local = round_to_storage(hn::Div(amax, hn::Set(df, kFloat4E2M1Max)), storage);
+    const VF scale = hn::Min(hn::Mul(hn::Set(df, global_scale), local), hn::Set(df, kFloat8E4M3Max));
+    const VF rounded = Float8Coder::round(scale), replacement = hn::Set(df, 0.125f);
+    const VF value = hn::IfThenElse(hn::Eq(rounded, hn::Zero(df)), replacement, rounded);
+    const hn::Rebind<uint8_t, DF> d8;
+    const auto codes = hn::TruncateTo(d8, hn::BitCast(DU(), Float8Coder::encode_magnitude(value).code));
+    store_lanes(d8, codes, stored, i, count);
+    store_lanes(df, hn::Div(value, hn::Set(df, global_scale)), scales, i, count);
+  });
 }
 
 // MsePower with its tables in registers. kPower: 2 and 3 multiply, 0 is any norm.
