@@ -208,6 +208,51 @@ TEST_P(SameBits, CodesBesideTies) {
   }
 }
 
+// Quotients as near as f32 allows to the middle of two floats: x · 2^25 = middle · scale ± 1 in integers,
+// where the middle is odd of 25 bits and scale is its inverse modulo 2^25.
+struct HardQuotient {
+  float x, scale;
+};
+std::vector<HardQuotient> hard_quotients(uint64_t first_middle, uint64_t step, size_t count) {
+  std::vector<HardQuotient> out;
+  for (uint64_t middle = first_middle; out.size() < count && middle < 1 << 25; middle += step) {
+    uint64_t inverse = middle;
+    for (int i = 0; i < 6; ++i) inverse *= 2 - middle * inverse;
+    inverse &= (1 << 25) - 1;
+    for (const bool negated : {false, true}) {
+      const uint64_t scale = negated ? (1 << 25) - inverse : inverse;
+      const uint64_t x = (middle * scale + (negated ? 1 : uint64_t{0} - 1)) >> 25;
+      if (scale >> 24 != 0 || scale < 1 << 20 || x >> 24 != 0) continue;
+      out.push_back({static_cast<float>(x) * 0x1p-30f, static_cast<float>(scale) * 0x1p-30f});
+    }
+  }
+  return out;
+}
+
+TEST_P(SameBits, HardQuotients) {
+  // 1/2 + 2^-24 rounds up, to a float whose code is 1 and not 0.
+  const float scale = 0x1.fffffep-7f;
+  Weight tie(DType::kF32, 1, 64);
+  for (size_t i = 0; i < 64; ++i) tie.set(i, 0x1p-7f);
+  compare_codes(tie.view, 64, {}, &scale, nullptr, "just above a tie");
+  // Errors show every bit of a quotient.
+  size_t compared = 0;
+  for (const HardQuotient& h : hard_quotients((1 << 24) + 1, 2 * 3001, 4000)) {
+    const MinMax range{0, h.scale * kFloat4E2M1Max};
+    const CodeSpec fp4{CodeKind::kFloat4, 4};
+    if (range_to_scale(range, fp4, true, ScaleStorage::kFloat32).scale != h.scale) continue;
+    Weight w(DType::kF32, 1, 2);
+    w.set(0, h.x);
+    double error = 0, expected = 0;
+    const MseGrid one_step{.maxshrink = 1, .grid = 1, .norm = 2};
+    k.mse_grid_errors(w.view, range, fp4, true, ScaleStorage::kFloat32, one_step, &error);
+    reference.mse_grid_errors(w.view, range, fp4, true, ScaleStorage::kFloat32, one_step, &expected);
+    ASSERT_EQ(error, expected) << h.x << " / " << h.scale;
+    ++compared;
+  }
+  EXPECT_GT(compared, 1000u);
+}
+
 TEST_P(SameBits, CodesOfExtremeScalesAndElements) {
   constexpr float kScales[] = {0x1p-149f, 0x1p-127f, 1e-30f, 0x1p-60f, 0x1p60f,
                                1e30f,     3e38f,     0.0f,   INFINITY, NAN};
