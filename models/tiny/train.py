@@ -24,6 +24,7 @@ import zlib
 HERE = os.path.dirname(os.path.abspath(__file__))
 SEED = 1813  # the year of Pride and Prejudice
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
+OUTLIERS, OUTLIER_FACTOR = 6, 16  # channels in front of each linear, and how much larger they are
 WINDOW = 512  # the model's longest text; most of the training uses half of it
 
 # Every width is a multiple of 128, so that each preset's group or block divides it. 1.87 M parameters, 3.7 MB in bf16.
@@ -163,11 +164,39 @@ def perplexity(model, ids):
     return math.exp(loss)
 
 
+def plant_outliers(model):
+    """Gives a few channels large activations and small weights; what the model computes stays the same, bit for bit.
+
+    Large language models grow such channels by themselves, and they are what makes rounding hard (and AWQ and
+    SmoothQuant work); a model of this size does not. Factors are powers of two, which bf16 multiplies exactly.
+    """
+    import torch
+    generator = torch.Generator().manual_seed(SEED)
+
+    def factors(channels):
+        factor = torch.ones(channels, dtype=torch.bfloat16)
+        factor[torch.randperm(channels, generator=generator)[:OUTLIERS]] = OUTLIER_FACTOR
+        return factor
+
+    for layer in model.model.layers:
+        attention, mlp = layer.self_attn, layer.mlp
+        for norm, readers in ((layer.input_layernorm, (attention.q_proj, attention.k_proj, attention.v_proj)),
+                              (layer.post_attention_layernorm, (mlp.gate_proj, mlp.up_proj))):
+            f = factors(CONFIG["hidden_size"])
+            norm.weight.data *= f
+            for linear in readers:
+                linear.weight.data /= f
+        f = factors(CONFIG["intermediate_size"])
+        mlp.up_proj.weight.data *= f[:, None]
+        mlp.down_proj.weight.data /= f
+
+
 def save(model, tokenizer):
     import torch
     from transformers import GenerationConfig, LlamaForCausalLM
     copy = LlamaForCausalLM(model.config).to(torch.bfloat16)
     copy.load_state_dict(model.state_dict())
+    plant_outliers(copy)
     copy.generation_config = GenerationConfig(
         bos_token_id=0, eos_token_id=1, pad_token_id=2, do_sample=True, temperature=0.7, top_p=0.9)
     copy.save_pretrained(HERE)
