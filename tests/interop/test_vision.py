@@ -32,7 +32,6 @@ def test_only_text_is_compressed(folder, source):
             assert torch.equal(original[name], stored[name]), name
 
 
-@pytest.mark.xfail(strict=True, reason="config.json's ignore holds the checkpoint's names, which are not Transformers'")
 def test_transformers_loads_it(folder, source):
     loaded, original = readers.load(folder, KIND), readers.load(source("vision"), KIND)
     ids = torch.arange(3, 40)[None]

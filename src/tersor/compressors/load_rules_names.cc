@@ -73,7 +73,7 @@ bool is_linear_there(const LoadView& view, const ViewedModule& m) {
 
 bool free_prefix(std::string_view pattern) {
   if (pattern.starts_with('^')) pattern.remove_prefix(1);
-  return pattern.starts_with(".*");
+  return pattern.starts_with(".*") || pattern.starts_with(kAnyWrappers);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "tersor/base/version.h"
 #include "tersor/compressors/quantization_config.h"
 #include "tersor/io/hash.h"
+#include "tersor/pipelines/ignore_list.h"
 #include "tersor/pipelines/output_layout.h"
 
 namespace tersor {
@@ -89,8 +90,8 @@ void decide(const Checkpoint& checkpoint, const Recipe& recipe, CompressionPlan&
   }
 }
 
-// The modules that readers would take for quantized ones, were they not named: config.json's `ignore`.
-std::vector<std::string> ignore_list(const CompressionPlan& plan) {
+// config.json's `ignore`, from the decisions.
+std::vector<std::string> ignored_modules(const Checkpoint& checkpoint, const CompressionPlan& plan) {
   const bool embeddings_quantized = [&] {
     for (size_t m = 0; m < plan.decisions.size(); ++m) {
       if (plan.decisions[m].scheme && plan.inventory.modules[m].name.module_class == ModuleClass::kEmbedding)
@@ -98,17 +99,21 @@ std::vector<std::string> ignore_list(const CompressionPlan& plan) {
     }
     return false;
   }();
-  std::vector<std::string> ignore;
+  IgnoreNames names;
   for (size_t m = 0; m < plan.decisions.size(); ++m) {
     const SourceModule& module = plan.inventory.modules[m];
-    if (plan.decisions[m].scheme || module.kept_because == kMtpReason) continue;
+    if (plan.decisions[m].scheme) {
+      names.quantized.push_back(module.name.name);
+      continue;
+    }
+    if (module.kept_because == kMtpReason) continue;
     const ModuleClass c = module.name.module_class;
     if (c == ModuleClass::kLinear || c == ModuleClass::kRouter ||
         (c == ModuleClass::kEmbedding && embeddings_quantized)) {
-      ignore.push_back(module.name.name);
+      names.ignored.push_back(module.name.name);
     }
   }
-  std::ranges::sort(ignore);
+  std::vector<std::string> ignore = ignore_list(names, is_multipart(checkpoint.config));
   ignore.insert(ignore.end(), plan.inventory.mtp_patterns.begin(), plan.inventory.mtp_patterns.end());
   return ignore;
 }
@@ -242,7 +247,7 @@ CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, co
   refuse_calibration(recipe);
   plan.inventory = take_inventory(checkpoint);
   decide(checkpoint, recipe, plan);
-  plan.ignore = ignore_list(plan);
+  plan.ignore = ignored_modules(checkpoint, plan);
   plan.issues = find_load_issues(checkpoint, plan, options);
   refuse_ragged_groups(plan);
   lay_out_shards(checkpoint, plan);

@@ -6,12 +6,19 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tersor/base/regex.h"
 #include "tersor/quantization/module_class.h"
 
 namespace tersor {
+
+// What readers put before a module's name, or leave out, in models of several parts: the language model's
+// `model.layers.0.…` is `model.language_model.layers.0.…` to Transformers, `language_model.model.layers.0.…`
+// to vLLM. The pattern matches any of them.
+inline constexpr std::string_view kNameWrappers[] = {"model", "language_model"};
+inline constexpr std::string_view kAnyWrappers = "((model|language_model)\\.)*";
 
 struct ModuleName {
   std::string name;  // "model.layers.0.self_attn.q_proj"

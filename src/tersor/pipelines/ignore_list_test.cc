@@ -1,0 +1,60 @@
+#include "tersor/pipelines/ignore_list.h"
+
+#include <gtest/gtest.h>
+
+#include "tersor/quantization/module_matching.h"
+
+namespace tersor {
+namespace {
+
+using Names = std::vector<std::string>;
+
+bool matches(const Names& ignore, const std::string& name) {
+  return NameMatcher(ignore).match({name, ModuleClass::kLinear}).has_value();
+}
+
+TEST(IgnoreList, HoldsNamesAloneForAModelOfOnePart) {
+  EXPECT_EQ(ignore_list({{"model.layers.0.mlp.gate", "lm_head"}, {"model.layers.0.mlp.up_proj"}}, false),
+            (Names{"lm_head", "model.layers.0.mlp.gate"}));
+}
+
+TEST(IgnoreList, MatchesATowerUnderEverySpelling) {
+  const Names ignore = ignore_list(
+      {{"visual.blocks.0.attn.qkv", "visual.merger.mlp.0", "lm_head"}, {"model.layers.0.self_attn.q_proj"}},
+      true);
+  for (const char* name :
+       {"visual.blocks.0.attn.qkv", "model.visual.blocks.0.attn.qkv", "model.visual.merger.mlp.0",
+        "visual.blocks.0.attn.qkv_proj", "lm_head", "language_model.lm_head"})
+    EXPECT_TRUE(matches(ignore, name)) << name;
+  for (const char* name :
+       {"model.layers.0.self_attn.q_proj", "model.language_model.layers.0.self_attn.q_proj",
+        "language_model.model.layers.7.self_attn.q_proj", "model.visualizer.q_proj"})
+    EXPECT_FALSE(matches(ignore, name)) << name;
+}
+
+TEST(IgnoreList, NamesEveryLayerOrTheOneWhereAPartIsQuantized) {
+  const Names ignore =
+      ignore_list({{"model.layers.0.mlp.gate", "model.layers.1.mlp.gate", "model.layers.0.mlp.up_proj"},
+                   {"model.layers.1.mlp.up_proj"}},
+                  true);
+  EXPECT_TRUE(matches(ignore, "language_model.model.layers.1.mlp.gate"));
+  EXPECT_TRUE(matches(ignore, "model.language_model.layers.0.mlp.up_proj"));
+  EXPECT_FALSE(matches(ignore, "model.language_model.layers.1.mlp.up_proj"));
+  EXPECT_FALSE(matches(ignore, "model.language_model.layers.0.mlp.gate_up_proj"));
+  EXPECT_EQ(ignore.size(), 5U);
+}
+
+TEST(IgnoreList, LeavesOutAPatternThatWouldMatchAQuantizedModule) {
+  // Two spellings of one core in one checkpoint: no pattern can tell them apart.
+  EXPECT_EQ(ignore_list({{"model.layers.0.up_proj"}, {"language_model.layers.0.up_proj"}}, true),
+            (Names{"model.layers.0.up_proj"}));
+}
+
+TEST(IsMultipart, KnowsNestedConfigs) {
+  EXPECT_TRUE(is_multipart(Json::parse(R"({"vision_config": {}})")));
+  EXPECT_TRUE(is_multipart(Json::parse(R"({"text_config": {}})")));
+  EXPECT_FALSE(is_multipart(Json::parse(R"({"vision_config": null, "hidden_size": 1})")));
+}
+
+}  // namespace
+}  // namespace tersor
