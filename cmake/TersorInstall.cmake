@@ -25,6 +25,7 @@ foreach(header ${TERSOR_PUBLIC_HEADERS})
 endforeach()
 
 set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/tersor)
+install(FILES ${PROJECT_SOURCE_DIR}/cmake/TersorMath.cmake DESTINATION ${_package})
 install(EXPORT tersorTargets NAMESPACE tersor:: DESTINATION ${_package})
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tersorConfig.cmake.in ${PROJECT_BINARY_DIR}/tersorConfig.cmake
   INSTALL_DESTINATION ${_package})

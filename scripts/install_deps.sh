@@ -5,6 +5,7 @@ set -euo pipefail
 packages=(
     g++ cmake ninja-build ccache pkg-config python3 git
     libfmt-dev libhwy-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libpcre2-dev libxxhash-dev libutf8proc-dev
+    libdnnl-dev libopenblas-openmp-dev
     libgtest-dev libgmock-dev libbenchmark-dev
 )
 # `install_deps.sh PACKAGE...` adds more (make fuzz, make format).

@@ -30,8 +30,8 @@ class PackedWeight {
 enum class Activation { kSilu, kGelu, kGeluTanh, kRelu, kRelu2 };
 
 struct NormArgs {
-  bool layer_norm = false;   // subtract the mean (LayerNorm); false: RMSNorm
-  bool offset_one = false;   // multiply by 1 + weight (Gemma)
+  bool layer_norm = false;  // subtract the mean (LayerNorm); false: RMSNorm
+  bool offset_one = false;  // multiply by 1 + weight (Gemma)
   float epsilon = 1e-5f;
 };
 
@@ -64,23 +64,23 @@ struct ActivationQuantArgs {
   Kind kind = Kind::kInt;
   int num_bits = 8;
   bool symmetric = true;
-  size_t group_size = 0;       // columns that share a scale; 0: the whole row
-  bool power_of_two = false;   // MX: the scale is 2^k
-  float static_scale = 0;      // > 0: one scale for all, zero point below
+  size_t group_size = 0;      // columns that share a scale; 0: the whole row
+  bool power_of_two = false;  // MX: the scale is 2^k
+  float static_scale = 0;     // > 0: one scale for all, zero point below
   int static_zero_point = 0;
-  float global_scale = 0;      // > 0: NVFP4, group scales are e4m3 under this factor
+  float global_scale = 0;  // > 0: NVFP4, group scales are e4m3 under this factor
 };
 
 // Which experts a token goes to (per row of router logits).
 struct RouteArgs {
   size_t top_k = 1;
-  bool sigmoid = false;         // scores; false: softmax
-  bool softmax_after = false;   // choose by logits, softmax over the chosen ones
-  bool renormalize = false;     // chosen weights sum to 1
-  float scale = 1;              // of the weights, at the end
-  size_t groups = 1;            // experts form groups; only those of the best `top_groups` are candidates
+  bool sigmoid = false;        // scores; false: softmax
+  bool softmax_after = false;  // choose by logits, softmax over the chosen ones
+  bool renormalize = false;    // chosen weights sum to 1
+  float scale = 1;             // of the weights, at the end
+  size_t groups = 1;           // experts form groups; only those of the best `top_groups` are candidates
   size_t top_groups = 1;
-  size_t group_score_top = 1;   // a group's score: sum of its best 1 or 2 scores
+  size_t group_score_top = 1;  // a group's score: sum of its best 1 or 2 scores
 };
 
 class Backend {
@@ -95,8 +95,8 @@ class Backend {
   virtual void copy_in(const DeviceTensor& to, const void* from) = 0;
   virtual void copy_out(const DeviceTensor& from, void* to) = 0;
   // to[to_row + r, to_col + c] = from[from_row + r, from_col + c]; same dtype, different memory.
-  virtual void copy_block(const DeviceTensor& from, size_t from_row, size_t from_col, size_t rows, size_t cols,
-                          const DeviceTensor& to, size_t to_row, size_t to_col) = 0;
+  virtual void copy_block(const DeviceTensor& from, size_t from_row, size_t from_col, size_t rows,
+                          size_t cols, const DeviceTensor& to, size_t to_row, size_t to_col) = 0;
   virtual void fill_zero(const DeviceTensor& to) = 0;
 
   // --- matrices ---
@@ -143,7 +143,8 @@ class Backend {
   // y[r] = table[ids[r]] as f32; table bf16, f16 or f32 [vocabulary, cols]; ids i32 [1, rows], in range.
   virtual void embed(const DeviceTensor& table, const DeviceTensor& ids, const DeviceTensor& y) = 0;
   // y = dequantize(quantize(x)).
-  virtual void fake_quantize(const ActivationQuantArgs& args, const DeviceTensor& x, const DeviceTensor& y) = 0;
+  virtual void fake_quantize(const ActivationQuantArgs& args, const DeviceTensor& x,
+                             const DeviceTensor& y) = 0;
 
   // --- experts ---
   // logits [tokens, experts]; `bias` f32 [1, experts] or empty is added to the scores that choose, not to the

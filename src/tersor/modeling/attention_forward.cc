@@ -13,8 +13,9 @@ DeviceTensor columns(Backend& backend, const DeviceTensor& x, size_t begin, size
 // Norm of q or k: over each head, or over all of them at once.
 void normalize_heads(Backend& backend, const ModelConfig& model, const Norm& norm, const DeviceTensor& x) {
   if (!norm) return;
-  const DeviceTensor rows =
-      model.attention.qk_norm == QkNorm::kPerHead ? x.reshaped(x.size() / norm.weight.cols, norm.weight.cols) : x;
+  const DeviceTensor rows = model.attention.qk_norm == QkNorm::kPerHead
+                                ? x.reshaped(x.size() / norm.weight.cols, norm.weight.cols)
+                                : x;
   backend.norm(model.norm, rows, norm.weight, norm.bias, rows);
 }
 
@@ -72,8 +73,7 @@ void run_attention_in(Backend& backend, const ModelConfig& model, const Layer& l
     const DeviceTensor latent = apply_linear(backend, layer.kv_a, x);
     NormArgs args = model.norm;
     args.epsilon = a.mla->norm_epsilon;
-    state.kv_latent =
-        apply_norm(backend, args, layer.kv_a_norm, columns(backend, latent, 0, a.mla->kv_rank));
+    state.kv_latent = apply_norm(backend, args, layer.kv_a_norm, columns(backend, latent, 0, a.mla->kv_rank));
     state.shared_key = columns(backend, latent, a.mla->kv_rank, a.mla->rope_dim);
     return;
   }
@@ -110,7 +110,8 @@ void run_latent_up(Backend& backend, const ModelConfig& model, const Layer& laye
     backend.copy_block(expanded, 0, h * width, tokens, mla.nope_dim, state.k, 0, h * a.head_dim);
     backend.copy_block(state.shared_key, 0, 0, tokens, mla.rope_dim, state.k, 0,
                        h * a.head_dim + mla.nope_dim);
-    backend.copy_block(expanded, 0, h * width + mla.nope_dim, tokens, a.value_dim, state.v, 0, h * a.value_dim);
+    backend.copy_block(expanded, 0, h * width + mla.nope_dim, tokens, a.value_dim, state.v, 0,
+                       h * a.value_dim);
   }
   state.q_latent = state.kv_latent = state.shared_key = {};
   attend(backend, model, layer, state);

@@ -55,7 +55,8 @@ size_t ConfigReader::size(std::string_view key) const {
 double ConfigReader::number(std::string_view key, double fallback) const {
   const Json* value = find(key);
   if (value == nullptr) return fallback;
-  if (!value->is_number() || !std::isfinite(value->get<double>())) throw wrong(*this, key, "a number", *value);
+  if (!value->is_number() || !std::isfinite(value->get<double>()))
+    throw wrong(*this, key, "a number", *value);
   return value->get<double>();
 }
 

@@ -120,8 +120,8 @@ void run_stage(Backend& backend, const ModelConfig& model, const Layer& layer, S
   }
 }
 
-void run_layer(Backend& backend, const ModelConfig& model, const Layer& layer, std::span<const RopeTable> ropes,
-               LayerState& state) {
+void run_layer(Backend& backend, const ModelConfig& model, const Layer& layer,
+               std::span<const RopeTable> ropes, LayerState& state) {
   begin_layer(backend, model, layer, state);
   for (Stage stage : layer_stages(model, layer)) run_stage(backend, model, layer, stage, ropes, state);
 }

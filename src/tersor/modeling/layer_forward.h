@@ -70,8 +70,8 @@ std::vector<LinearGroup> stage_groups(Layer& layer, Stage stage, const LayerStat
 void run_stage(Backend& backend, const ModelConfig& model, const Layer& layer, Stage stage,
                std::span<const RopeTable> ropes, LayerState& state);
 
-void run_layer(Backend& backend, const ModelConfig& model, const Layer& layer, std::span<const RopeTable> ropes,
-               LayerState& state);
+void run_layer(Backend& backend, const ModelConfig& model, const Layer& layer,
+               std::span<const RopeTable> ropes, LayerState& state);
 
 // y = linear(x), activation quantization included; allocates y.
 DeviceTensor apply_linear(Backend& backend, const Linear& linear, const DeviceTensor& x);

@@ -65,10 +65,12 @@ struct LayerLoader {
     const MoeConfig& moe = model.moe;
     const size_t hidden = model.hidden, inner = moe.intermediate;
     layer.router = linear(names.router, moe.experts, hidden);
-    if (!names.router_bias.empty()) layer.router_bias = loader.load_vector(prefix + names.router_bias, moe.experts);
+    if (!names.router_bias.empty())
+      layer.router_bias = loader.load_vector(prefix + names.router_bias, moe.experts);
     layer.experts.resize(moe.experts);
     if (!names.stacked_gate_up.empty()) {
-      std::vector<Linear> gate_up = loader.load_stacked(prefix + names.stacked_gate_up, moe.experts, 2 * inner, hidden);
+      std::vector<Linear> gate_up =
+          loader.load_stacked(prefix + names.stacked_gate_up, moe.experts, 2 * inner, hidden);
       std::vector<Linear> down = loader.load_stacked(prefix + names.stacked_down, moe.experts, hidden, inner);
       for (size_t e = 0; e < moe.experts; ++e) {
         layer.experts[e].gate_up = std::move(gate_up[e]);

@@ -7,7 +7,8 @@
 
 namespace tersor {
 
-Model::Model(Checkpoint checkpoint, Backend& backend) : checkpoint_(std::move(checkpoint)), backend_(&backend) {
+Model::Model(Checkpoint checkpoint, Backend& backend)
+    : checkpoint_(std::move(checkpoint)), backend_(&backend) {
   config_ = read_model_config(checkpoint_.config, (checkpoint_.folder / "config.json").string());
   loader_ = std::make_unique<WeightLoader>(checkpoint_, backend);
   embedding_ = loader_->load_tensor(config_.embedding_name + ".weight", {config_.vocabulary, config_.hidden});
@@ -36,8 +37,9 @@ std::vector<RopeTable> Model::make_ropes(size_t length) const {
 DeviceTensor Model::embed(std::span<const int32_t> ids) const {
   for (int32_t id : ids) {
     if (id >= 0 && static_cast<size_t>(id) < config_.vocabulary) continue;
-    throw input_error(fmt::format("token id {} is not in the model's vocabulary of {}", id, config_.vocabulary),
-                      "the tokenizer belongs to another model");
+    throw input_error(
+        fmt::format("token id {} is not in the model's vocabulary of {}", id, config_.vocabulary),
+        "the tokenizer belongs to another model");
   }
   const DeviceTensor device_ids = backend_->allocate(DType::kI32, 1, ids.size());
   backend_->copy_in(device_ids, ids.data());
@@ -78,8 +80,8 @@ KvCache Model::make_cache(size_t capacity) const {
 
 DeviceTensor Model::step(std::span<const int32_t> ids, KvCache& cache) {
   if (ids.empty() || ids.size() > cache.capacity - cache.length) {
-    throw usage_error(fmt::format("{} tokens after {} do not fit a cache of {} positions", ids.size(), cache.length,
-                                  cache.capacity));
+    throw usage_error(fmt::format("{} tokens after {} do not fit a cache of {} positions", ids.size(),
+                                  cache.length, cache.capacity));
   }
   if (step_capacity_ != cache.capacity) {
     step_ropes_ = make_ropes(cache.capacity);

@@ -22,8 +22,8 @@ struct KvCache {
 // Not thread-safe. The back end must outlive it. Token ids beyond the vocabulary throw Error(kInput).
 class Model {
  public:
-  // Opens the checkpoint and loads what is no layer: embeddings, final norm, head. Throws Error(kInput) for an
-  // architecture that cannot be run.
+  // Opens the checkpoint and loads what is no layer: embeddings, final norm, head. Throws Error(kInput) for
+  // an architecture that cannot be run.
   Model(Checkpoint checkpoint, Backend& backend);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;

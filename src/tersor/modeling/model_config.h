@@ -23,11 +23,11 @@ struct RopeConfig {
   size_t max_positions = 0;           // of the model
   size_t original_max_positions = 0;  // before its context was stretched
   std::optional<double> attention_factor;
-  double low_freq_factor = 1, high_freq_factor = 4;          // llama3
-  double beta_fast = 32, beta_slow = 1;                      // yarn
-  double mscale = 0, mscale_all_dim = 0;                     // yarn (DeepSeek)
-  bool truncate = true;                                      // yarn
-  std::vector<double> short_factor, long_factor;             // longrope
+  double low_freq_factor = 1, high_freq_factor = 4;  // llama3
+  double beta_fast = 32, beta_slow = 1;              // yarn
+  double mscale = 0, mscale_all_dim = 0;             // yarn (DeepSeek)
+  bool truncate = true;                              // yarn
+  std::vector<double> short_factor, long_factor;     // longrope
 };
 
 // Multi-head latent attention (DeepSeek-V2): queries and keys/values through low-rank latents; each key head

@@ -27,8 +27,8 @@ void apply_llama3(const RopeConfig& rope, std::vector<double>& frequencies) {
   const auto original = static_cast<double>(rope.original_max_positions);
   for (double& f : frequencies) {
     const double turns = original * f / kTwoPi;  // in the original context
-    const double smooth = std::clamp(
-        (turns - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor), 0.0, 1.0);
+    const double smooth =
+        std::clamp((turns - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor), 0.0, 1.0);
     f = (1 - smooth) * f / rope.factor + smooth * f;
   }
 }
@@ -65,9 +65,10 @@ std::vector<double> read_factors(const ConfigReader& parameters, std::string_vie
   if (list != nullptr && list->is_array()) {
     for (const Json& f : *list) factors.push_back(f.is_number() ? f.get<double>() : 0.0);
   }
-  if (factors.size() != count || std::any_of(factors.begin(), factors.end(), [](double f) { return !(f > 0); })) {
-    throw input_error(fmt::format("{}: longrope's `{}` was expected to be {} numbers above 0", parameters.origin(),
-                                  key, count),
+  if (factors.size() != count ||
+      std::any_of(factors.begin(), factors.end(), [](double f) { return !(f > 0); })) {
+    throw input_error(fmt::format("{}: longrope's `{}` was expected to be {} numbers above 0",
+                                  parameters.origin(), key, count),
                       "compare config.json with the model's original one");
   }
   return factors;
@@ -97,8 +98,9 @@ RopeFrequencies rope_frequencies(const RopeConfig& rope, size_t length) {
   } else if (rope.type == "yarn") {
     apply_yarn(rope, result.frequencies);
     const bool both = rope.mscale != 0 && rope.mscale_all_dim != 0;
-    result.attention_factor = both ? yarn_mscale(rope.factor, rope.mscale) / yarn_mscale(rope.factor, rope.mscale_all_dim)
-                                   : yarn_mscale(rope.factor, 1);
+    result.attention_factor =
+        both ? yarn_mscale(rope.factor, rope.mscale) / yarn_mscale(rope.factor, rope.mscale_all_dim)
+             : yarn_mscale(rope.factor, 1);
   } else if (rope.type == "longrope") {
     const auto& factors = length > rope.original_max_positions ? rope.long_factor : rope.short_factor;
     for (size_t i = 0; i < result.frequencies.size(); ++i) result.frequencies[i] /= factors[i];
@@ -138,21 +140,24 @@ RopeConfig read_rope(const ConfigReader& config, size_t head_dim, const std::str
   if (rope.type == "su") rope.type = "longrope";    // Phi-3's first name for it
   constexpr std::array kTypes = {"default", "linear", "dynamic", "llama3", "yarn", "longrope"};
   if (std::find(kTypes.begin(), kTypes.end(), rope.type) == kTypes.end()) {
-    throw input_error(fmt::format("{}: rotary embeddings of type `{}` cannot be run", config.origin(), rope.type),
-                      "default, linear, dynamic, llama3, yarn and longrope can; data-free compression needs none");
+    throw input_error(
+        fmt::format("{}: rotary embeddings of type `{}` cannot be run", config.origin(), rope.type),
+        "default, linear, dynamic, llama3, yarn and longrope can; data-free compression needs none");
   }
   rope.theta = parameters.number("rope_theta", config.number("rope_theta", 10000));
   const double part = parameters.number("partial_rotary_factor", config.number("partial_rotary_factor", 1));
   rope.dim = static_cast<size_t>(static_cast<double>(head_dim) * part);
   if (!(rope.theta > 0) || rope.dim < 2 || rope.dim % 2 != 0 || rope.dim > head_dim) {
-    throw input_error(fmt::format("{}: {} of {} dimensions of a head are to be rotated, with theta {}; expected "
-                                  "an even part of them and a theta above 0",
-                                  config.origin(), rope.dim, head_dim, rope.theta),
-                      "compare config.json with the model's original one");
+    throw input_error(
+        fmt::format("{}: {} of {} dimensions of a head are to be rotated, with theta {}; expected "
+                    "an even part of them and a theta above 0",
+                    config.origin(), rope.dim, head_dim, rope.theta),
+        "compare config.json with the model's original one");
   }
   rope.max_positions = config.size("max_position_embeddings", 2048);
-  rope.original_max_positions = parameters.size(
-      "original_max_position_embeddings", config.size("original_max_position_embeddings", rope.max_positions));
+  rope.original_max_positions =
+      parameters.size("original_max_position_embeddings",
+                      config.size("original_max_position_embeddings", rope.max_positions));
   const double stretch =
       static_cast<double>(rope.max_positions) / static_cast<double>(rope.original_max_positions);
   rope.factor = parameters.number("factor", rope.type == "yarn" || rope.type == "longrope" ? stretch : 1);
@@ -169,10 +174,11 @@ RopeConfig read_rope(const ConfigReader& config, size_t head_dim, const std::str
     rope.long_factor = read_factors(parameters, "long_factor", rope.dim / 2);
   }
   if (!(rope.factor > 0) || !(rope.high_freq_factor > rope.low_freq_factor)) {
-    throw input_error(fmt::format("{}: rotary scaling was expected to have a factor above 0, and high_freq_factor "
-                                  "above low_freq_factor",
-                                  config.origin()),
-                      "compare config.json with the model's original one");
+    throw input_error(
+        fmt::format("{}: rotary scaling was expected to have a factor above 0, and high_freq_factor "
+                    "above low_freq_factor",
+                    config.origin()),
+        "compare config.json with the model's original one");
   }
   return rope;
 }

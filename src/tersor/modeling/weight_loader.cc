@@ -13,20 +13,24 @@ namespace tersor {
 namespace {
 
 Error missing(const Checkpoint& checkpoint, const std::string& tensor) {
-  return input_error(fmt::format("{} has no tensor `{}`, which config.json implies", checkpoint.folder.string(), tensor),
-                     "the checkpoint is incomplete, or its config.json belongs to another model");
+  return input_error(
+      fmt::format("{} has no tensor `{}`, which config.json implies", checkpoint.folder.string(), tensor),
+      "the checkpoint is incomplete, or its config.json belongs to another model");
 }
 
 Error wrong_shape(const Checkpoint& checkpoint, const TensorInfo& info, const Shape& expected) {
-  return input_error(fmt::format("{}: tensor `{}` has shape {}, config.json implies {}", checkpoint.folder.string(),
-                                 info.name, to_string(info.shape), to_string(expected)),
-                     "the checkpoint's config.json belongs to another model");
+  return input_error(
+      fmt::format("{}: tensor `{}` has shape {}, config.json implies {}", checkpoint.folder.string(),
+                  info.name, to_string(info.shape), to_string(expected)),
+      "the checkpoint's config.json belongs to another model");
 }
 
 ActivationQuantArgs activation_args(const QuantizationArgs& args) {
   ActivationQuantArgs quant;
   using Kind = ActivationQuantArgs::Kind;
-  quant.kind = args.type == QuantizationType::kInt ? Kind::kInt : args.num_bits == 4 ? Kind::kFloat4 : Kind::kFloat8;
+  quant.kind = args.type == QuantizationType::kInt ? Kind::kInt
+               : args.num_bits == 4                ? Kind::kFloat4
+                                                   : Kind::kFloat8;
   quant.num_bits = args.num_bits;
   quant.symmetric = args.symmetric;
   if (args.group_size) quant.group_size = static_cast<size_t>(*args.group_size);
@@ -42,8 +46,9 @@ WeightLoader::WeightLoader(const Checkpoint& checkpoint, Backend& backend)
   if (it == checkpoint.config.end() || it->is_null()) return;
   const std::string origin = (checkpoint.folder / "config.json").string();
   if (!it->is_object() || it->value("quant_method", "") != "compressed-tensors") {
-    throw input_error(origin + ": the weights are quantized in a format other than compressed-tensors, which "
-                               "cannot be run",
+    throw input_error(origin +
+                          ": the weights are quantized in a format other than compressed-tensors, which "
+                          "cannot be run",
                       "give the unquantized model");
   }
   QuantizationConfig config = quantization_config_from_json(*it, origin);
@@ -89,7 +94,8 @@ DeviceTensor WeightLoader::load_tensor(const std::string& name, const Shape& exp
                       "weights quantized in a format other than compressed-tensors cannot be run");
   }
   const size_t cols = expected.back();
-  const DeviceTensor tensor = backend_->allocate(info.dtype, cols == 0 ? 0 : info.bytes() / dtype_size(info.dtype) / cols, cols);
+  const DeviceTensor tensor =
+      backend_->allocate(info.dtype, cols == 0 ? 0 : info.bytes() / dtype_size(info.dtype) / cols, cols);
   backend_->copy_in(tensor, read(name).data());
   return tensor;
 }
@@ -115,9 +121,11 @@ float WeightLoader::load_scalar(const std::string& name) const {
   const auto it = checkpoint_->tensors.find(name);
   if (it == checkpoint_->tensors.end()) throw missing(*checkpoint_, name);
   const TensorInfo& info = checkpoint_->info(it->second);
-  if (num_elements(info.shape) != 1 || !is_weight_dtype(info.dtype)) throw wrong_shape(*checkpoint_, info, {1});
+  if (num_elements(info.shape) != 1 || !is_weight_dtype(info.dtype))
+    throw wrong_shape(*checkpoint_, info, {1});
   const std::vector<std::byte> bytes = read(name);
-  return visit_weight({bytes.data(), info.dtype, 1, 1}, [](const auto& view) { return to_float(view.data[0]); });
+  return visit_weight({bytes.data(), info.dtype, 1, 1},
+                      [](const auto& view) { return to_float(view.data[0]); });
 }
 
 Norm WeightLoader::load_norm(const std::string& name, size_t width) const {
@@ -141,7 +149,8 @@ DeviceTensor WeightLoader::decompress(const QuantizationScheme& scheme, const st
     const auto it = checkpoint_->tensors.find(name);
     if (it == checkpoint_->tensors.end()) throw missing(*checkpoint_, name);
     const TensorInfo& info = checkpoint_->info(it->second);
-    if (info.bytes() != num_bytes(tensor.shape, tensor.dtype)) throw wrong_shape(*checkpoint_, info, tensor.shape);
+    if (info.bytes() != num_bytes(tensor.shape, tensor.dtype))
+      throw wrong_shape(*checkpoint_, info, tensor.shape);
     stored[tensor.suffix] = bytes[tensor.suffix] = read(name);
   }
   std::vector<float> values(out * in);
@@ -181,7 +190,8 @@ Linear WeightLoader::load_linear(const std::string& name, size_t out, size_t in)
   return linear;
 }
 
-std::vector<Linear> WeightLoader::load_stacked(const std::string& name, size_t experts, size_t out, size_t in) const {
+std::vector<Linear> WeightLoader::load_stacked(const std::string& name, size_t experts, size_t out,
+                                               size_t in) const {
   const DeviceTensor all = load_tensor(name + ".weight", {experts, out, in});
   std::vector<Linear> linears(experts);
   for (size_t e = 0; e < experts; ++e) {

@@ -38,7 +38,8 @@ class WeightLoader {
   const QuantizationScheme* scheme_of(const std::string& module) const;
   std::vector<std::byte> read(const std::string& tensor) const;
   float load_scalar(const std::string& name) const;
-  DeviceTensor decompress(const QuantizationScheme& scheme, const std::string& module, size_t out, size_t in) const;
+  DeviceTensor decompress(const QuantizationScheme& scheme, const std::string& module, size_t out,
+                          size_t in) const;
   void quantize_input(const QuantizationScheme& scheme, Linear& linear) const;
 
   const Checkpoint* checkpoint_;

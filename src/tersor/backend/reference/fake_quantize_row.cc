@@ -51,7 +51,8 @@ void quantize_group(const ActivationQuantArgs& args, const float* x, size_t coun
     if (args.kind == Kind::kInt && !args.symmetric) {
       scale = (high - low) / (2 * limit + 1);
       if (scale > 0) {
-        zero_point = static_cast<int>(std::clamp(std::nearbyintf(-limit - 1 - low / scale), -limit - 1, limit));
+        zero_point =
+            static_cast<int>(std::clamp(std::nearbyintf(-limit - 1 - low / scale), -limit - 1, limit));
       }
     } else if (largest > 0 && args.power_of_two) {
       scale = mx_scale(args, largest);

@@ -23,8 +23,8 @@ class ReferenceBackend : public HostMemoryBackend {
             const DeviceTensor& y) override;
   void rotary(const RotaryArgs& args, const DeviceTensor& cos, const DeviceTensor& sin,
               const DeviceTensor& x) override;
-  void attention(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k, const DeviceTensor& v,
-                 const DeviceTensor& out) override;
+  void attention(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k,
+                 const DeviceTensor& v, const DeviceTensor& out) override;
   void softmax(const DeviceTensor& x, const DeviceTensor& y) override;
   void activate(Activation activation, const DeviceTensor& x, const DeviceTensor& y) override;
   void gated(Activation activation, const DeviceTensor& gate, const DeviceTensor& up,

@@ -42,9 +42,9 @@ double activation_value(Activation activation, double x) {
 void ReferenceBackend::norm(const NormArgs& args, const DeviceTensor& x, const DeviceTensor& weight,
                             const DeviceTensor& bias, const DeviceTensor& y) {
   const size_t n = x.cols;
-  require_shapes(y.rows == x.rows && y.cols == n && (!weight || weight.size() == n) &&
-                     (!bias || bias.size() == n),
-                 "norm");
+  require_shapes(
+      y.rows == x.rows && y.cols == n && (!weight || weight.size() == n) && (!bias || bias.size() == n),
+      "norm");
   for (size_t r = 0; r < x.rows; ++r) {
     const float* in = x.data<float>() + r * n;
     double mean = 0, square = 0;
@@ -144,7 +144,8 @@ void ReferenceBackend::gated(Activation activation, const DeviceTensor& gate, co
   each(gate, y, [&](size_t i, float g) { return activation_value(activation, g) * up.data<float>()[i]; });
 }
 
-void ReferenceBackend::add(const DeviceTensor& a, float factor, const DeviceTensor& b, const DeviceTensor& y) {
+void ReferenceBackend::add(const DeviceTensor& a, float factor, const DeviceTensor& b,
+                           const DeviceTensor& y) {
   require_shapes(a.size() == b.size(), "add");
   each(a, y, [&](size_t i, float value) { return value + double{factor} * b.data<float>()[i]; });
 }

@@ -26,7 +26,8 @@ ModelConfig read_common(const ConfigReader& config) {
   model.max_positions = config.size("max_position_embeddings", 2048);
   const size_t layers = config.size("num_hidden_layers");
   if (layers > 100'000) {
-    throw input_error(fmt::format("{}: `num_hidden_layers` is {}, at most 100000 was expected", config.origin(), layers));
+    throw input_error(
+        fmt::format("{}: `num_hidden_layers` is {}, at most 100000 was expected", config.origin(), layers));
   }
   model.layers.resize(layers);
   model.norm.epsilon = static_cast<float>(config.number("rms_norm_eps", 1e-6));
@@ -35,13 +36,14 @@ ModelConfig read_common(const ConfigReader& config) {
   attention.heads = config.size("num_attention_heads");
   attention.kv_heads = config.size("num_key_value_heads", attention.heads);
   if (attention.heads % attention.kv_heads != 0) {
-    throw input_error(fmt::format("{}: {} attention heads cannot share {} key/value heads evenly", config.origin(),
-                                  attention.heads, attention.kv_heads),
+    throw input_error(fmt::format("{}: {} attention heads cannot share {} key/value heads evenly",
+                                  config.origin(), attention.heads, attention.kv_heads),
                       "compare config.json with the model's original one");
   }
   if (!config.has("head_dim") && model.hidden % attention.heads != 0) {
-    throw input_error(fmt::format("{}: hidden_size {} is not a multiple of {} heads, and there is no `head_dim`",
-                                  config.origin(), model.hidden, attention.heads));
+    throw input_error(
+        fmt::format("{}: hidden_size {} is not a multiple of {} heads, and there is no `head_dim`",
+                    config.origin(), model.hidden, attention.heads));
   }
   attention.head_dim = config.size("head_dim", model.hidden / attention.heads);
   attention.value_dim = attention.head_dim;

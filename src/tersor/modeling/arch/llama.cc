@@ -30,8 +30,9 @@ ModelConfig read_smollm3(const ConfigReader& config) {
   const Json* rotated = config.find("no_rope_layers");  // 1: the layer has positions, whatever the name says
   const size_t interval = config.size("no_rope_layer_interval", 4);
   if (rotated != nullptr && (!rotated->is_array() || rotated->size() != model.layers.size())) {
-    throw input_error(fmt::format("{}: `no_rope_layers` was expected to be a list of {} numbers, one per layer",
-                                  config.origin(), model.layers.size()));
+    throw input_error(
+        fmt::format("{}: `no_rope_layers` was expected to be a list of {} numbers, one per layer",
+                    config.origin(), model.layers.size()));
   }
   for (size_t i = 0; i < model.layers.size(); ++i) {
     const bool has_rope = rotated != nullptr ? (*rotated)[i] != 0 : (i + 1) % interval != 0;

@@ -1,4 +1,5 @@
-// Phi-3 and 3.5: q, k, v in one matrix, gate and up in another; longrope; Phi-4-mini rotates a part of a head.
+// Phi-3 and 3.5: q, k, v in one matrix, gate and up in another; longrope; Phi-4-mini rotates a part of a
+// head.
 #include "tersor/modeling/arch/families.h"
 
 namespace tersor {

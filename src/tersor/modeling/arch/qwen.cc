@@ -12,7 +12,8 @@ void choose_sparse_layers(const ConfigReader& config, ModelConfig& model) {
   const size_t step = config.size("decoder_sparse_step", 1);
   const Json* dense = config.find("mlp_only_layers");
   for (size_t i = 0; i < model.layers.size(); ++i) {
-    const bool listed = dense != nullptr && dense->is_array() && std::find(dense->begin(), dense->end(), i) != dense->end();
+    const bool listed =
+        dense != nullptr && dense->is_array() && std::find(dense->begin(), dense->end(), i) != dense->end();
     model.layers[i].moe = !listed && (i + 1) % step == 0;
   }
 }

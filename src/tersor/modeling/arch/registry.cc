@@ -56,10 +56,9 @@ ModelConfig read_model_config(const Json& config, const std::string& origin) {
     model.family = type;
     return model;
   }
-  throw input_error(
-      fmt::format("{}: models of type `{}` cannot be run; those that can: {}", origin, printable(type),
-                  quoted_list(runnable_model_types(), "and")),
-      "data-free compression (RTN) needs no running model and takes any architecture");
+  throw input_error(fmt::format("{}: models of type `{}` cannot be run; those that can: {}", origin,
+                                printable(type), quoted_list(runnable_model_types(), "and")),
+                    "data-free compression (RTN) needs no running model and takes any architecture");
 }
 
 }  // namespace tersor

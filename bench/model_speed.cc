@@ -1,0 +1,119 @@
+// Speed of a whole forward against the machine's own rate, in one run.
+//
+//   model_speed MODEL [--f32] [TOKENS] [THREADS]
+//
+// Prefill: FLOP of all matrix products (weights and attention) per second, as a share of what the same back
+// end reaches on one large product. Decoding: bytes of weights per second, as a share of what reading memory
+// reaches.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+#include "tersor/base/error.h"
+#include "tersor/modeling/model.h"
+
+namespace tersor {
+namespace {
+
+// Seconds of the fastest of `rounds` calls.
+template <typename F>
+double fastest(int rounds, F&& f) {
+  double best = 1e30;
+  for (int i = 0; i < rounds; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    f();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+double gemm_rate(Backend& backend) {
+  const size_t n = 2048;
+  std::vector<float> values(n * n);
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  for (float& v : values) v = normal(random);
+  const DeviceTensor x = backend.allocate(DType::kF32, n, n), y = backend.allocate(DType::kF32, n, n);
+  backend.copy_in(x, values.data());
+  const auto weight = backend.pack(x);
+  backend.matmul(x, *weight, {}, y);
+  return 2.0 * n * n * n / fastest(5, [&] { backend.matmul(x, *weight, {}, y); });
+}
+
+double read_rate() {
+  std::vector<uint64_t> memory(size_t{1} << 25, 1);  // 256 MiB
+  uint64_t sum = 0;
+  const double seconds = fastest(3, [&] {
+#pragma omp parallel for reduction(+ : sum)
+    for (size_t i = 0; i < memory.size(); ++i) sum += memory[i];
+  });
+  if (sum == 0) std::puts("");
+  return static_cast<double>(memory.size()) * 8 / seconds;
+}
+
+int run(int argc, char** argv) {
+  MatmulPrecision precision = MatmulPrecision::kAuto;
+  std::vector<const char*> rest;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--f32") == 0) {
+      precision = MatmulPrecision::kF32;
+    } else {
+      rest.push_back(argv[i]);
+    }
+  }
+  if (rest.empty()) {
+    std::fprintf(stderr, "usage: model_speed MODEL [--f32] [TOKENS] [THREADS]\n");
+    return 2;
+  }
+  const size_t tokens = rest.size() > 1 ? std::strtoul(rest[1], nullptr, 10) : 2048;
+  const size_t threads = rest.size() > 2 ? std::strtoul(rest[2], nullptr, 10) : 0;
+  const auto backend = make_cpu_backend(precision, threads);
+  std::printf("%s\n", backend->describe().c_str());
+  Model model(open_checkpoint(rest[0]), *backend);
+  model.load_all_layers();
+  const ModelConfig& config = model.config();
+
+  const AttentionConfig& a = config.attention;
+  double weights = static_cast<double>(config.vocabulary) * static_cast<double>(config.hidden);
+  const double attention = static_cast<double>(a.heads * (a.head_dim + a.value_dim));
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    const size_t per_layer = config.hidden * (2 * a.heads * a.head_dim + 2 * a.kv_heads * a.head_dim) +
+                             (config.mlp.gated ? 3 : 2) * config.hidden * config.mlp.intermediate;
+    weights += static_cast<double>(per_layer);
+  }
+  const auto t = static_cast<double>(tokens);
+  const double flop = 2 * weights * t + static_cast<double>(config.layers.size()) * attention * t * t;
+
+  std::vector<int32_t> ids(tokens);
+  std::mt19937 random(2);
+  for (int32_t& id : ids) id = static_cast<int32_t>(random() % config.vocabulary);
+  const double rate = gemm_rate(*backend);
+  const double seconds = fastest(3, [&] { model.logits(ids); });
+  std::printf("gemm     %8.1f GFLOP/s\n", rate / 1e9);
+  std::printf("prefill  %8.1f GFLOP/s, %.0f tokens/s, %.0f %% of gemm\n", flop / seconds / 1e9, t / seconds,
+              100 * flop / seconds / rate);
+
+  const double memory = read_rate();
+  KvCache cache = model.make_cache(1024);
+  model.step(std::span(ids).first(std::min<size_t>(64, tokens)), cache);
+  const double step = fastest(30, [&] { model.step(std::span(ids).first(1), cache); });
+  const double bytes = weights * (backend->describe().find("bf16") != std::string::npos ? 2 : 4);
+  std::printf("read     %8.1f GB/s\n", memory / 1e9);
+  std::printf("decode   %8.1f GB/s, %.1f tokens/s, %.0f %% of read\n", bytes / step / 1e9, 1 / step,
+              100 * bytes / step / memory);
+  return 0;
+}
+
+}  // namespace
+}  // namespace tersor
+
+int main(int argc, char** argv) {
+  try {
+    return tersor::run(argc, argv);
+  } catch (const tersor::Error& error) {
+    std::fprintf(stderr, "error: %s\n%s\n", error.what(), error.help().c_str());
+    return static_cast<int>(error.code());
+  }
+}

@@ -1,0 +1,372 @@
+// Every operation of every back end against the reference, on shapes that are no multiple of any block.
+#include "tersor/backend/backend.h"
+
+#include <cmath>
+#include <random>
+
+#include "guarded_backend.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tersor/base/error.h"
+
+namespace tersor {
+namespace {
+
+// ThreadSanitizer does not see the barriers of libgomp, and takes every parallel loop for a race.
+#ifdef __SANITIZE_THREAD__
+constexpr size_t kThreads = 1;
+#else
+constexpr size_t kThreads = 2;
+#endif
+
+struct Candidate {
+  const char* name;
+  std::unique_ptr<Backend> (*make)();
+  // Unit roundoff of what goes into matmul: 2^-24 of f32, 2^-9 of bf16.
+  double matmul_roundoff = 0x1p-24;
+};
+
+std::vector<Candidate> candidates() {
+  std::vector<Candidate> list = {
+      {"reference", make_reference_backend},
+      {"guarded", make_guarded_backend},
+      {"cpu_f32", [] { return make_cpu_backend(MatmulPrecision::kF32, kThreads); }},
+  };
+  try {
+    make_cpu_backend(MatmulPrecision::kBF16, kThreads);
+    list.push_back({"cpu_bf16", [] { return make_cpu_backend(MatmulPrecision::kBF16, kThreads); }, 0x1p-9});
+  } catch (const Error&) {  // this CPU has none
+  }
+  return list;
+}
+
+class BackendTest : public ::testing::TestWithParam<Candidate> {
+ protected:
+  std::unique_ptr<Backend> backend = GetParam().make();
+  std::unique_ptr<Backend> reference = make_reference_backend();
+  std::mt19937 random{7};
+
+  std::vector<float> normal(size_t n, float spread = 1) {
+    std::normal_distribution<float> distribution(0, spread);
+    std::vector<float> values(n);
+    for (float& v : values) v = distribution(random);
+    return values;
+  }
+  static DeviceTensor put(Backend& b, const std::vector<float>& values, size_t rows, size_t cols) {
+    const DeviceTensor t = b.allocate(DType::kF32, rows, cols);
+    b.copy_in(t, values.data());
+    return t;
+  }
+  static DeviceTensor put_ids(Backend& b, const std::vector<int32_t>& ids) {
+    const DeviceTensor t = b.allocate(DType::kI32, 1, ids.size());
+    b.copy_in(t, ids.data());
+    return t;
+  }
+  template <typename T = float>
+  static std::vector<T> get(Backend& b, const DeviceTensor& t) {
+    std::vector<T> values(t.size());
+    b.copy_out(t, values.data());
+    return values;
+  }
+
+  // Runs `f(backend) → tensor` on both; every entry within `tolerance`, absolute.
+  template <typename F>
+  void compare(F&& f, double tolerance) {
+    const std::vector<float> expected = get(*reference, f(*reference));
+    const std::vector<float> got = get(*backend, f(*backend));
+    ASSERT_EQ(got.size(), expected.size());
+    for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], tolerance) << "entry " << i;
+  }
+};
+
+TEST_P(BackendTest, SaysWhatItIs) { EXPECT_FALSE(backend->describe().empty()); }
+
+TEST_P(BackendTest, MovesBlocks) {
+  const auto x = normal(5 * 7);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor y = b.allocate(DType::kF32, 4, 9);
+        b.fill_zero(y);
+        b.copy_block(put(b, x, 5, 7), 1, 2, 3, 4, y, 1, 5);
+        return y;
+      },
+      0);
+}
+
+TEST_P(BackendTest, MultipliesByWeights) {
+  for (const auto& [m, out, in] : {std::tuple{1, 65, 33}, {3, 16, 64}, {37, 70, 130}, {130, 7, 5}}) {
+    const auto rows = static_cast<size_t>(m), n = static_cast<size_t>(out), k = static_cast<size_t>(in);
+    const auto x = normal(rows * k), w = normal(n * k), bias = normal(n);
+    // |Σ xw| in error by at most (k + 2) roundoffs of Σ|xw|, which is below 3k for normal numbers here.
+    const double tolerance =
+        3.0 * static_cast<double>(k) * (GetParam().matmul_roundoff * 2 + static_cast<double>(k) * 0x1p-24);
+    for (const bool with_bias : {false, true}) {
+      compare(
+          [&](Backend& b) {
+            const DeviceTensor y = b.allocate(DType::kF32, rows, n);
+            b.matmul(put(b, x, rows, k), *b.pack(put(b, w, n, k)),
+                     with_bias ? put(b, bias, 1, n) : DeviceTensor{}, y);
+            return y;
+          },
+          tolerance);
+    }
+  }
+}
+
+TEST_P(BackendTest, MultipliesMatrices) {
+  const auto a = normal(6 * 9), c = normal(9 * 4), start = normal(6 * 4);
+  for (const bool ta : {false, true}) {
+    for (const bool tb : {false, true}) {
+      compare(
+          [&](Backend& b) {
+            const DeviceTensor y = put(b, start, 6, 4);
+            b.gemm(0.5f, ta ? put(b, a, 9, 6) : put(b, a, 6, 9), ta, tb ? put(b, c, 4, 9) : put(b, c, 9, 4),
+                   tb, 2.0f, y);
+            return y;
+          },
+          1e-5);
+    }
+  }
+  const auto x = normal(50 * 70);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor h = b.allocate(DType::kF32, 70, 70);
+        b.fill_zero(h);
+        b.syrk(2.0f, put(b, x, 50, 70), 0.0f, h);
+        b.syrk(0.5f, put(b, x, 50, 70), 1.0f, h);
+        return h;
+      },
+      1e-3);
+}
+
+TEST_P(BackendTest, FactorsAndInverts) {
+  const size_t n = 90;
+  const auto x = normal(2 * n * n);
+  const auto hessian = [&](Backend& b) {
+    const DeviceTensor h = b.allocate(DType::kF32, n, n);
+    b.syrk(1.0f / (2 * n), put(b, x, 2 * n, n), 0, h);
+    return h;
+  };
+  // The condition number is about 34 ((1 + √½)² / (1 - √½)²): 34 · n · 2^-24 is below 2e-4.
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor h = hessian(b);
+        EXPECT_TRUE(b.cholesky(h));
+        return h;
+      },
+      1e-3);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor h = hessian(b);
+        b.cholesky(h);
+        b.invert_lower(h);
+        return h;
+      },
+      1e-3);
+  std::vector<float> indefinite(9, 1.0f);
+  indefinite[4] = -1;
+  EXPECT_FALSE(backend->cholesky(put(*backend, indefinite, 3, 3)));
+}
+
+TEST_P(BackendTest, Normalizes) {
+  const auto x = normal(5 * 37, 3), w = normal(37), bias = normal(37);
+  for (const bool layer : {false, true}) {
+    for (const bool offset : {false, true}) {
+      for (const bool affine : {false, true}) {
+        compare(
+            [&](Backend& b) {
+              const DeviceTensor y = put(b, x, 5, 37);
+              b.norm({layer, offset, 1e-5f}, y, affine ? put(b, w, 1, 37) : DeviceTensor{},
+                     affine ? put(b, bias, 1, 37) : DeviceTensor{}, y);
+              return y;
+            },
+            1e-5);
+      }
+    }
+  }
+}
+
+TEST_P(BackendTest, Rotates) {
+  const auto x = normal(4 * 3 * 16), angles = normal(9 * 4);
+  std::vector<float> cos, sin;
+  for (float a : angles) {
+    cos.push_back(std::cos(a));
+    sin.push_back(std::sin(a));
+  }
+  for (const bool interleaved : {false, true}) {
+    compare(
+        [&](Backend& b) {
+          const DeviceTensor y = put(b, x, 4, 48);
+          b.rotary({3, 16, 5, 8, interleaved, 5}, put(b, cos, 9, 4), put(b, sin, 9, 4), y);
+          return y;
+        },
+        1e-6);
+  }
+}
+
+TEST_P(BackendTest, Attends) {
+  struct Case {
+    size_t queries, keys, heads, kv_heads, head_dim, value_dim, window;
+    float soft_cap;
+  };
+  for (const Case& c : {Case{1, 1, 1, 1, 4, 4, 0, 0}, Case{70, 70, 4, 2, 8, 8, 0, 0},
+                        Case{3, 300, 4, 1, 16, 12, 0, 0}, Case{150, 400, 2, 2, 8, 8, 40, 0},
+                        Case{65, 65, 2, 1, 8, 8, 1, 2.0f}, Case{1, 600, 3, 3, 5, 7, 100, 4.0f}}) {
+    const auto q = normal(c.queries * c.heads * c.head_dim, 2),
+               k = normal(c.keys * c.kv_heads * c.head_dim, 2);
+    const auto v = normal(c.keys * c.kv_heads * c.value_dim);
+    compare(
+        [&](Backend& b) {
+          const DeviceTensor out = b.allocate(DType::kF32, c.queries, c.heads * c.value_dim);
+          b.attention({c.heads, c.kv_heads, c.head_dim, c.value_dim, 0.4f, c.soft_cap, c.window},
+                      put(b, q, c.queries, c.heads * c.head_dim), put(b, k, c.keys, c.kv_heads * c.head_dim),
+                      put(b, v, c.keys, c.kv_heads * c.value_dim), out);
+          return out;
+        },
+        2e-5);
+  }
+}
+
+TEST_P(BackendTest, AppliesFunctions) {
+  auto x = normal(7 * 21, 4);
+  x[0] = 100;  // where exp overflows
+  x[1] = -100;
+  const auto up = normal(7 * 21);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor y = put(b, x, 7, 21);
+        b.softmax(y, y);
+        return y;
+      },
+      1e-6);
+  for (Activation a :
+       {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kRelu, Activation::kRelu2}) {
+    compare(
+        [&](Backend& b) {
+          const DeviceTensor y = put(b, x, 7, 21);
+          b.activate(a, y, y);
+          return y;
+        },
+        2e-3);  // relu2 of 100 has an ULP of 1e-3
+    compare(
+        [&](Backend& b) {
+          const DeviceTensor y = put(b, x, 7, 21);
+          b.gated(a, y, put(b, up, 7, 21), y);
+          return y;
+        },
+        2e-3);
+  }
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor y = put(b, x, 7, 21);
+        b.add(y, 0.3f, put(b, up, 7, 21), y);
+        b.multiply(y, put(b, up, 7, 21), y);
+        b.scale(1.5f, y, y);
+        b.soft_cap(3.0f, y, y);
+        b.sigmoid_scale_rows(put(b, {1, 2, 3, -1, -2, 0, 50}, 7, 1), y);
+        return y;
+      },
+      1e-4);
+}
+
+TEST_P(BackendTest, LooksUpAndMovesRows) {
+  const auto table = normal(11 * 6), x = normal(3 * 6), start = normal(5 * 6);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor y = b.allocate(DType::kF32, 3, 6);
+        b.embed(put(b, table, 11, 6), put_ids(b, {10, 0, 3}), y);
+        return y;
+      },
+      0);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor y = b.allocate(DType::kF32, 3, 6);
+        b.gather_rows(put(b, table, 11, 6), put_ids(b, {7, 7, 1}), y);
+        return y;
+      },
+      0);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor y = put(b, start, 5, 6);
+        b.scatter_add_rows(put(b, x, 3, 6), put_ids(b, {4, 0, 2}), put(b, {0.5f, -1, 2}, 1, 3), y);
+        return y;
+      },
+      1e-6);
+}
+
+TEST_P(BackendTest, Routes) {
+  const size_t tokens = 20, experts = 12;
+  const auto logits = normal(tokens * experts), bias = normal(experts, 0.3f);
+  for (const RouteArgs& args : {RouteArgs{.top_k = 3}, RouteArgs{.top_k = 2, .renormalize = true},
+                                RouteArgs{.top_k = 4, .softmax_after = true},
+                                RouteArgs{.top_k = 3,
+                                          .sigmoid = true,
+                                          .renormalize = true,
+                                          .scale = 2.5f,
+                                          .groups = 4,
+                                          .top_groups = 2,
+                                          .group_score_top = 2},
+                                RouteArgs{.top_k = 3, .groups = 4, .top_groups = 1}}) {
+    std::vector<int32_t> chosen[2];
+    size_t turn = 0;
+    compare(
+        [&](Backend& b) {
+          const DeviceTensor ids = b.allocate(DType::kI32, tokens, args.top_k);
+          const DeviceTensor weights = b.allocate(DType::kF32, tokens, args.top_k);
+          b.route(args, put(b, logits, tokens, experts),
+                  args.sigmoid ? put(b, bias, 1, experts) : DeviceTensor{}, ids, weights);
+          chosen[turn++] = get<int32_t>(b, ids);
+          return weights;
+        },
+        1e-6);
+    EXPECT_EQ(chosen[0], chosen[1]);
+    if (args.softmax_after) {  // by hand: softmax over the chosen logits
+      double total = 0;
+      for (size_t i = 0; i < args.top_k; ++i) total += std::exp(logits[static_cast<size_t>(chosen[0][i])]);
+      EXPECT_GT(total, 0);
+    }
+  }
+}
+
+TEST_P(BackendTest, QuantizesActivations) {
+  using Kind = ActivationQuantArgs::Kind;
+  const auto x = normal(3 * 64, 2);
+  std::vector<ActivationQuantArgs> all(7);
+  all[1].symmetric = false;
+  all[2].kind = Kind::kFloat8;
+  all[3] = {.kind = Kind::kFloat8, .group_size = 32};
+  all[4] = {.kind = Kind::kFloat4, .group_size = 32, .power_of_two = true};
+  all[5] = {.kind = Kind::kFloat4, .group_size = 16, .global_scale = 300};
+  all[6] = {.static_scale = 0.03f};
+  const double largest_error[] = {0.05, 0.05, 0.5, 0.5, 2.1, 1.6, 3.5};
+  for (size_t i = 0; i < all.size(); ++i) {
+    const auto run = [&](Backend& b) {
+      const DeviceTensor y = put(b, x, 3, 64);
+      b.fake_quantize(all[i], y, y);
+      return y;
+    };
+    compare(run, 0);
+    const auto y = get(*backend, run(*backend));
+    for (size_t j = 0; j < y.size(); ++j) EXPECT_NEAR(y[j], x[j], largest_error[i]) << i;
+  }
+}
+
+TEST_P(BackendTest, RefusesShapesThatDoNotFit) {
+  const DeviceTensor x = put(*backend, normal(6), 2, 3);
+  EXPECT_THROW(backend->matmul(x, *backend->pack(put(*backend, normal(8), 2, 4)), {}, x), std::logic_error);
+  EXPECT_THROW(backend->norm({}, x, put(*backend, normal(2), 1, 2), {}, x), std::logic_error);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BackendTest, ::testing::ValuesIn(candidates()),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST(GuardedBackendTest, FaultsOnDirectAccess) {
+  GuardedBackend backend;
+  const DeviceTensor x = backend.allocate(DType::kF32, 1, 1);
+  EXPECT_DEATH(
+      { [[maybe_unused]] const float element = *static_cast<volatile float*>(x.data<float>()); }, "");
+}
+
+}  // namespace
+}  // namespace tersor

@@ -1,0 +1,130 @@
+#include "tersor/backend/cpu/cpu_backend.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include "tersor/base/error.h"
+#include "tersor/parallel/thread_pool.h"
+
+namespace tersor {
+namespace {
+
+// Below this many elements a loop is over before a second thread has begun.
+constexpr size_t kSerialElements = 8192;
+
+template <typename F>
+void each_row(size_t rows, size_t cols, int threads, F&& f) {
+#pragma omp parallel for num_threads(threads) if (rows * cols > kSerialElements)
+  for (size_t r = 0; r < rows; ++r) f(r);
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(bool bf16, size_t threads)
+    : bf16_(bf16), threads_(static_cast<int>(threads)), rows_(cpu_row_kernels()) {
+  omp_set_num_threads(threads_);
+}
+
+std::string CpuBackend::describe() const {
+  return fmt::format(
+      "cpu: weights in {} (oneDNN, {}), other matrices in f32 (OpenBLAS), rows in f32 ({}), {} thread{}",
+      bf16_ ? "bf16 with f32 sums" : "f32", cpu_matmul_isa(), rows_.name, threads_, threads_ == 1 ? "" : "s");
+}
+
+void CpuBackend::norm(const NormArgs& args, const DeviceTensor& x, const DeviceTensor& weight,
+                      const DeviceTensor& bias, const DeviceTensor& y) {
+  const size_t n = x.cols;
+  require_shapes(
+      y.rows == x.rows && y.cols == n && (!weight || weight.size() == n) && (!bias || bias.size() == n),
+      "norm");
+  each_row(x.rows, n, threads_, [&](size_t r) {
+    const float* in = x.data<float>() + r * n;
+    const float count = static_cast<float>(n);
+    const float center = args.layer_norm ? rows_.sum(in, n) / count : 0.0f;
+    const float factor = 1.0f / std::sqrt(rows_.squared_distance(in, n, center) / count + args.epsilon);
+    rows_.normalize(in, n, center, factor, weight.data<float>(), args.offset_one ? 1.0f : 0.0f,
+                    bias.data<float>(), y.data<float>() + r * n);
+  });
+}
+
+void CpuBackend::rotary(const RotaryArgs& args, const DeviceTensor& cos, const DeviceTensor& sin,
+                        const DeviceTensor& x) {
+  // Here, since nothing may be thrown out of a parallel loop.
+  require_shapes(x.cols == args.heads * args.head_dim && args.first_dim + args.rotary_dim <= args.head_dim &&
+                     cos.cols == args.rotary_dim / 2 && sin.cols == cos.cols &&
+                     args.first_position + x.rows <= cos.rows,
+                 "rotary");
+  each_row(x.rows, x.cols, threads_, [&](size_t r) {
+    RotaryArgs one = args;
+    one.first_position += r;
+    ReferenceBackend::rotary(one, cos, sin, x.sub_rows(r, 1));
+  });
+}
+
+void CpuBackend::softmax(const DeviceTensor& x, const DeviceTensor& y) {
+  require_shapes(x.rows == y.rows && x.cols == y.cols, "softmax");
+  each_row(x.rows, x.cols, threads_, [&](size_t r) {
+    const float* in = x.data<float>() + r * x.cols;
+    float* out = y.data<float>() + r * x.cols;
+    const float total = rows_.exp_minus(in, x.cols, rows_.largest(in, x.cols), out);
+    rows_.scale_add(0, out, x.cols, 1 / total, out);
+  });
+}
+
+void CpuBackend::activate(Activation activation, const DeviceTensor& x, const DeviceTensor& y) {
+  require_shapes(x.rows == y.rows && x.cols == y.cols, "activate");
+  each_row(x.rows, x.cols, threads_, [&](size_t r) {
+    rows_.activate(activation, x.data<float>() + r * x.cols, nullptr, x.cols, y.data<float>() + r * x.cols);
+  });
+}
+
+void CpuBackend::gated(Activation activation, const DeviceTensor& gate, const DeviceTensor& up,
+                       const DeviceTensor& y) {
+  require_shapes(gate.size() == up.size() && gate.rows == y.rows && gate.cols == y.cols, "gated");
+  const size_t n = gate.cols;
+  each_row(gate.rows, n, threads_, [&](size_t r) {
+    rows_.activate(activation, gate.data<float>() + r * n, up.data<float>() + r * n, n,
+                   y.data<float>() + r * n);
+  });
+}
+
+void CpuBackend::add(const DeviceTensor& a, float factor, const DeviceTensor& b, const DeviceTensor& y) {
+  if (a.buffer != y.buffer || a.offset != y.offset) return ReferenceBackend::add(a, factor, b, y);
+  require_shapes(a.size() == b.size() && a.size() == y.size(), "add");
+  const size_t n = y.cols;
+  each_row(y.rows, n, threads_, [&](size_t r) {
+    rows_.scale_add(factor, b.data<float>() + r * n, n, 1, y.data<float>() + r * n);
+  });
+}
+
+void CpuBackend::soft_cap(float cap, const DeviceTensor& x, const DeviceTensor& y) {
+  require_shapes(x.rows == y.rows && x.cols == y.cols, "soft_cap");
+  each_row(x.rows, x.cols, threads_, [&](size_t r) {
+    rows_.soft_cap(cap, x.data<float>() + r * x.cols, x.cols, y.data<float>() + r * x.cols);
+  });
+}
+
+void CpuBackend::fake_quantize(const ActivationQuantArgs& args, const DeviceTensor& x,
+                               const DeviceTensor& y) {
+  require_shapes(x.rows == y.rows && x.cols == y.cols, "fake_quantize");
+  each_row(x.rows, x.cols, threads_, [&](size_t r) {
+    fake_quantize_row(args, x.data<float>() + r * x.cols, x.cols, y.data<float>() + r * x.cols);
+  });
+}
+
+std::unique_ptr<Backend> make_cpu_backend(MatmulPrecision precision, size_t threads) {
+  const bool has_bf16 = cpu_has_bf16_matmul();
+  if (precision == MatmulPrecision::kBF16 && !has_bf16) {
+    throw usage_error(
+        fmt::format("this CPU does not multiply bf16 ({}; AVX512-BF16 or AMX is needed)", cpu_matmul_isa()),
+        "use f32, which is faster here than emulated bf16");
+  }
+  const bool bf16 = precision != MatmulPrecision::kF32 && has_bf16;
+  return std::make_unique<CpuBackend>(bf16, threads == 0 ? available_cpus() : threads);
+}
+
+std::string describe_cpu_backend() { return make_cpu_backend()->describe(); }
+
+}  // namespace tersor

@@ -1,0 +1,76 @@
+// Products and factorizations of f32 matrices, through OpenBLAS.
+#include <algorithm>
+#include <cstdint>
+
+#include <cblas.h>
+
+#include "tersor/backend/cpu/cpu_backend.h"
+#include "tersor/base/error.h"
+
+// LAPACK's own (Fortran) entry points, which OpenBLAS has: the C ones of LAPACKE would only copy the matrix.
+extern "C" {
+void spotrf_(const char* uplo, const int* n, float* a, const int* lda, int* info);
+void strtri_(const char* uplo, const char* diag, const int* n, float* a, const int* lda, int* info);
+}
+
+namespace tersor {
+namespace {
+
+int blas_int(size_t n) {
+  if (n > INT32_MAX) throw runtime_error("a matrix side above 2^31 is more than BLAS can count");
+  return static_cast<int>(n);
+}
+
+void zero_above_diagonal(float* a, size_t n) {
+  for (size_t i = 0; i < n; ++i) std::fill(a + i * n + i + 1, a + (i + 1) * n, 0.0f);
+}
+
+}  // namespace
+
+void CpuBackend::gemm(float alpha, const DeviceTensor& a, bool transpose_a, const DeviceTensor& b,
+                      bool transpose_b, float beta, const DeviceTensor& c) {
+  const size_t depth = transpose_a ? a.rows : a.cols;
+  require_shapes((transpose_a ? a.cols : a.rows) == c.rows && (transpose_b ? b.cols : b.rows) == depth &&
+                     (transpose_b ? b.rows : b.cols) == c.cols,
+                 "gemm");
+  cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
+              blas_int(c.rows), blas_int(c.cols), blas_int(depth), alpha, a.data<float>(), blas_int(a.cols),
+              b.data<float>(), blas_int(b.cols), beta, c.data<float>(), blas_int(c.cols));
+}
+
+void CpuBackend::syrk(float alpha, const DeviceTensor& x, float beta, const DeviceTensor& h) {
+  require_shapes(h.rows == x.cols && h.cols == x.cols, "syrk");
+  const size_t n = h.cols;
+  float* values = h.data<float>();
+  cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, blas_int(n), blas_int(x.rows), alpha, x.data<float>(),
+              blas_int(x.cols), beta, values, blas_int(n));
+  constexpr size_t kBlock = 64;  // the transposed reads stay in L1
+#pragma omp parallel for num_threads(threads_) schedule(dynamic) if (n > 256)
+  for (size_t bi = 0; bi < n; bi += kBlock) {
+    for (size_t bj = 0; bj <= bi; bj += kBlock) {
+      for (size_t i = bi; i < std::min(bi + kBlock, n); ++i) {
+        for (size_t j = bj; j < std::min(bj + kBlock, i); ++j) values[j * n + i] = values[i * n + j];
+      }
+    }
+  }
+}
+
+bool CpuBackend::cholesky(const DeviceTensor& a) {
+  require_shapes(a.rows == a.cols, "cholesky");
+  const int n = blas_int(a.rows);
+  int info = 0;
+  spotrf_("U", &n, a.data<float>(), &n, &info);  // column-major upper is row-major lower
+  if (info != 0) return false;
+  zero_above_diagonal(a.data<float>(), a.rows);
+  return true;
+}
+
+void CpuBackend::invert_lower(const DeviceTensor& a) {
+  require_shapes(a.rows == a.cols, "invert_lower");
+  const int n = blas_int(a.rows);
+  int info = 0;
+  strtri_("U", "N", &n, a.data<float>(), &n, &info);
+  zero_above_diagonal(a.data<float>(), a.rows);
+}
+
+}  // namespace tersor
