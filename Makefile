@@ -36,7 +36,7 @@ format:          ## clang-format every source
 	@clang-format-19 -i $$(git ls-files '*.h' '*.cc')
 
 tidy:            ## clang-tidy every source
-	@scripts/install_deps.sh clang-19 clang-tidy-19
+	@scripts/install_deps.sh clang-19 clang-tidy-19 libomp-19-dev
 	@cmake --preset clang > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
 	@rm -f $(BUILD).log
 	@run-clang-tidy-19 -quiet -p build-clang 'src/tersor/.*'
@@ -48,7 +48,7 @@ tsan: deps       ## the C++ tests under ThreadSanitizer
 	@cmake --preset tsan && cmake --build --preset tsan -j $(JOBS) && ctest --preset tsan -j $(JOBS)
 
 fuzz: deps       ## every libFuzzer target for FUZZ_SECONDS under AddressSanitizer
-	@scripts/install_deps.sh clang-19 libclang-rt-19-dev
+	@scripts/install_deps.sh clang-19 libclang-rt-19-dev libomp-19-dev
 	@cmake --preset fuzz && cmake --build --preset fuzz -j $(JOBS)
 	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
 
