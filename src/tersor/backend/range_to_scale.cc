@@ -67,7 +67,7 @@ uint8_t e8m0_exponent(float amax, CodeKind kind) {
 Float8E4M3 nvfp4_scale(const MinMax& range, ScaleStorage storage, float global_scale) {
   const float local = round_to_storage(amax(range) / kFloat4E2M1Max, storage);
   const Float8E4M3 scale = float8_e4m3_from(global_scale * local);
-  return scale.bits == 0 ? Float8E4M3{0x20} : scale;
+  return scale.bits == 0 ? float8_e4m3_from(kNvfp4ZeroScale) : scale;
 }
 
 ScaleAndZeroPoint range_to_scale(const MinMax& range, const CodeSpec& spec, bool symmetric,

@@ -38,8 +38,11 @@ float zero_scale_replacement(ScaleStorage storage);
 // of 1.75 and more goes up), divided by the largest power of two of the element type (fp8: 2^8; fp4: 2^2).
 uint8_t e8m0_exponent(float amax, CodeKind kind);
 
+// What NVFP4 stores where a group's scale underflows to zero: compressed-tensors' eps of fp8.
+inline constexpr float kNvfp4ZeroScale = 0.125f;
+
 // NVFP4's scale of a group: global_scale · amax / 6 as fp8, where amax / 6 is rounded to `storage`. One of
-// zero is replaced by 0.125.
+// zero is replaced by kNvfp4ZeroScale.
 Float8E4M3 nvfp4_scale(const MinMax& range, ScaleStorage storage, float global_scale);
 
 // What quantization divides by: exact_scale with zero replaced; for kE8M0 2^(e - 127).

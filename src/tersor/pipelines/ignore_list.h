@@ -1,18 +1,19 @@
 // config.json's `ignore`: the modules that readers would take for quantized ones, were they not named.
 #pragma once
 
-#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tersor/io/json.h"
 
 namespace tersor {
 
-// What `ignore` is made of. Names are the checkpoint's own.
+// What `ignore` is made of. Names are the checkpoint's own, and not copied: a plan has hundreds of thousands.
 struct IgnoreNames {
-  std::vector<std::string> ignored;    // stored as they are, though a reader's linear class would take them
-  std::vector<std::string> quantized;  // must not be matched by any entry
+  std::vector<std::string_view>
+      ignored;  // stored as they are, though a reader's linear class would take them
+  std::vector<std::string_view> quantized;  // must not be matched by any entry
 };
 
 // Sorted names, and for a model of several parts (see is_multipart) patterns that match the same modules

@@ -8,6 +8,7 @@
 #include <cblas.h>
 
 #include "tersor/backend/cpu/cpu_backend.h"
+#include "tersor/backend/operation_shapes.h"
 
 namespace tersor {
 namespace {
@@ -87,11 +88,7 @@ struct Problem {
 
 void CpuBackend::attention(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k,
                            const DeviceTensor& v, const DeviceTensor& out) {
-  require_shapes(q.cols == args.heads * args.head_dim && k.cols == args.kv_heads * args.head_dim &&
-                     v.cols == args.kv_heads * args.value_dim && v.rows == k.rows && q.rows <= k.rows &&
-                     out.rows == q.rows && out.cols == args.heads * args.value_dim &&
-                     args.heads % args.kv_heads == 0,
-                 "attention");
+  require_attention_shapes(args, q, k, v, out);
   const Problem problem{args, q, k, v, out, rows_, args.heads / args.kv_heads};
   const size_t blocks = (q.rows + kQueryBlock - 1) / kQueryBlock;
   // A step of decoding over a short context is done before a second thread has begun.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include "tersor/backend/operation_shapes.h"
 #include "tersor/base/error.h"
 #include "tersor/parallel/thread_pool.h"
 
@@ -36,9 +37,7 @@ std::string CpuBackend::describe() const {
 void CpuBackend::norm(const NormArgs& args, const DeviceTensor& x, const DeviceTensor& weight,
                       const DeviceTensor& bias, const DeviceTensor& y) {
   const size_t n = x.cols;
-  require_shapes(
-      y.rows == x.rows && y.cols == n && (!weight || weight.size() == n) && (!bias || bias.size() == n),
-      "norm");
+  require_norm_shapes(x, weight, bias, y);
   each_row(x.rows, n, threads_, [&](size_t r) {
     const float* in = x.data<float>() + r * n;
     const float count = static_cast<float>(n);
@@ -52,10 +51,7 @@ void CpuBackend::norm(const NormArgs& args, const DeviceTensor& x, const DeviceT
 void CpuBackend::rotary(const RotaryArgs& args, const DeviceTensor& cos, const DeviceTensor& sin,
                         const DeviceTensor& x) {
   // Here, since nothing may be thrown out of a parallel loop.
-  require_shapes(x.cols == args.heads * args.head_dim && args.first_dim + args.rotary_dim <= args.head_dim &&
-                     cos.cols == args.rotary_dim / 2 && sin.cols == cos.cols &&
-                     args.first_position + x.rows <= cos.rows,
-                 "rotary");
+  require_rotary_shapes(args, cos, sin, x);
   each_row(x.rows, x.cols, threads_, [&](size_t r) {
     RotaryArgs one = args;
     one.first_position += r;

@@ -5,6 +5,7 @@
 #include <cblas.h>
 
 #include "tersor/backend/cpu/cpu_backend.h"
+#include "tersor/backend/operation_shapes.h"
 #include "tersor/base/error.h"
 
 // LAPACK's own (Fortran) entry points, which OpenBLAS has: the C ones of LAPACKE would only copy the matrix.
@@ -29,10 +30,7 @@ void zero_above_diagonal(float* a, size_t n) {
 
 void CpuBackend::gemm(float alpha, const DeviceTensor& a, bool transpose_a, const DeviceTensor& b,
                       bool transpose_b, float beta, const DeviceTensor& c) {
-  const size_t depth = transpose_a ? a.rows : a.cols;
-  require_shapes((transpose_a ? a.cols : a.rows) == c.rows && (transpose_b ? b.cols : b.rows) == depth &&
-                     (transpose_b ? b.rows : b.cols) == c.cols,
-                 "gemm");
+  const size_t depth = require_gemm_shapes(a, transpose_a, b, transpose_b, c);
   cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
               blas_int(c.rows), blas_int(c.cols), blas_int(depth), alpha, a.data<float>(), blas_int(a.cols),
               b.data<float>(), blas_int(b.cols), beta, c.data<float>(), blas_int(c.cols));

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tersor/backend/cpu/cpu_backend.h"
+#include "tersor/backend/operation_shapes.h"
 #include "tersor/base/error.h"
 #include "tersor/tensor/matrix_view.h"
 
@@ -122,8 +123,7 @@ std::shared_ptr<const PackedWeight> CpuBackend::pack(const DeviceTensor& weight)
 
 void CpuBackend::matmul(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& bias,
                         const DeviceTensor& y) {
-  require_shapes(x.cols == w.in && y.rows == x.rows && y.cols == w.out && (!bias || bias.size() == w.out),
-                 "matmul");
+  require_matmul_shapes(x, w, bias, y);
   if (x.rows == 0) return;
   const auto& weight = static_cast<const OnednnWeight&>(w);
   const auto m = static_cast<memory::dim>(x.rows);

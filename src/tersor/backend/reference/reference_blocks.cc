@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "tersor/backend/operation_shapes.h"
 #include "tersor/backend/reference/reference_backend.h"
 #include "tersor/tensor/matrix_view.h"
 
@@ -42,9 +43,7 @@ double activation_value(Activation activation, double x) {
 void ReferenceBackend::norm(const NormArgs& args, const DeviceTensor& x, const DeviceTensor& weight,
                             const DeviceTensor& bias, const DeviceTensor& y) {
   const size_t n = x.cols;
-  require_shapes(
-      y.rows == x.rows && y.cols == n && (!weight || weight.size() == n) && (!bias || bias.size() == n),
-      "norm");
+  require_norm_shapes(x, weight, bias, y);
   for (size_t r = 0; r < x.rows; ++r) {
     const float* in = x.data<float>() + r * n;
     double mean = 0, square = 0;
@@ -65,9 +64,7 @@ void ReferenceBackend::norm(const NormArgs& args, const DeviceTensor& x, const D
 void ReferenceBackend::rotary(const RotaryArgs& args, const DeviceTensor& cos, const DeviceTensor& sin,
                               const DeviceTensor& x) {
   const size_t half = args.rotary_dim / 2;
-  require_shapes(x.cols == args.heads * args.head_dim && args.first_dim + args.rotary_dim <= args.head_dim &&
-                     cos.cols == half && sin.cols == half && args.first_position + x.rows <= cos.rows,
-                 "rotary");
+  require_rotary_shapes(args, cos, sin, x);
   for (size_t r = 0; r < x.rows; ++r) {
     const float* c = cos.data<float>() + (args.first_position + r) * half;
     const float* s = sin.data<float>() + (args.first_position + r) * half;
@@ -86,11 +83,7 @@ void ReferenceBackend::rotary(const RotaryArgs& args, const DeviceTensor& cos, c
 
 void ReferenceBackend::attention(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k,
                                  const DeviceTensor& v, const DeviceTensor& out) {
-  require_shapes(q.cols == args.heads * args.head_dim && k.cols == args.kv_heads * args.head_dim &&
-                     v.cols == args.kv_heads * args.value_dim && v.rows == k.rows && q.rows <= k.rows &&
-                     out.rows == q.rows && out.cols == args.heads * args.value_dim &&
-                     args.heads % args.kv_heads == 0,
-                 "attention");
+  require_attention_shapes(args, q, k, v, out);
   const size_t share = args.heads / args.kv_heads;
   std::vector<double> scores(k.rows), sums(args.value_dim);
   for (size_t r = 0; r < q.rows; ++r) {

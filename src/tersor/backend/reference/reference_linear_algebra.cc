@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "tersor/backend/operation_shapes.h"
 #include "tersor/backend/reference/reference_backend.h"
 #include "tersor/tensor/matrix_view.h"
 
@@ -31,8 +32,7 @@ std::shared_ptr<const PackedWeight> ReferenceBackend::pack(const DeviceTensor& w
 
 void ReferenceBackend::matmul(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& bias,
                               const DeviceTensor& y) {
-  require_shapes(x.cols == w.in && y.rows == x.rows && y.cols == w.out && (!bias || bias.size() == w.out),
-                 "matmul");
+  require_matmul_shapes(x, w, bias, y);
   const DeviceTensor& weight = static_cast<const ReferenceWeight&>(w).weight;
   visit_weight({weight.data<std::byte>(), weight.dtype, w.out, w.in}, [&](const auto& view) {
     for (size_t m = 0; m < x.rows; ++m) {
@@ -48,10 +48,7 @@ void ReferenceBackend::matmul(const DeviceTensor& x, const PackedWeight& w, cons
 
 void ReferenceBackend::gemm(float alpha, const DeviceTensor& a, bool transpose_a, const DeviceTensor& b,
                             bool transpose_b, float beta, const DeviceTensor& c) {
-  const size_t depth = transpose_a ? a.rows : a.cols;
-  require_shapes((transpose_a ? a.cols : a.rows) == c.rows && (transpose_b ? b.cols : b.rows) == depth &&
-                     (transpose_b ? b.rows : b.cols) == c.cols,
-                 "gemm");
+  const size_t depth = require_gemm_shapes(a, transpose_a, b, transpose_b, c);
   for (size_t i = 0; i < c.rows; ++i) {
     for (size_t j = 0; j < c.cols; ++j) {
       double sum = 0;

@@ -76,17 +76,11 @@ float ExpMinus(const float* x, size_t n, float shift, float* y) {
   return hn::GetLane(hn::SumOfLanes(d, total));
 }
 
-// tanh from exp: Highway's own loses digits near zero no more than this does.
-HWY_INLINE V tanh_of(V x) {
-  const D d;
-  return hn::Tanh(d, x);
-}
-
 void SoftCap(float cap, const float* x, size_t n, float* y) {
   const D d;
   const V c = hn::Set(d, cap), inverse = hn::Set(d, 1 / cap);
   each(x, n, [&](V v, size_t i, size_t count) {
-    store_some(hn::Mul(c, tanh_of(hn::Mul(v, inverse))), y + i, count);
+    store_some(hn::Mul(c, hn::Tanh(d, hn::Mul(v, inverse))), y + i, count);
   });
 }
 
@@ -103,7 +97,7 @@ struct GeluTanh {
     const D d;
     const V inner = hn::Mul(hn::Set(d, 0.79788456080286535588f),
                             hn::MulAdd(hn::Mul(hn::Set(d, 0.044715f), hn::Mul(x, x)), x, x));
-    return hn::Mul(hn::Mul(hn::Set(d, 0.5f), x), hn::Add(hn::Set(d, 1.0f), tanh_of(inner)));
+    return hn::Mul(hn::Mul(hn::Set(d, 0.5f), x), hn::Add(hn::Set(d, 1.0f), hn::Tanh(d, inner)));
   }
 };
 struct Relu {

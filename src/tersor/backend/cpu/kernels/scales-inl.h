@@ -115,7 +115,7 @@ void Nvfp4Scales(const MinMax* ranges, size_t count, ScaleStorage storage, float
     const VF amax = hn::Max(hn::Abs(min), max);
     const VF local = round_to_storage(hn::Div(amax, hn::Set(df, kFloat4E2M1Max)), storage);
     const VF scale = hn::Min(hn::Mul(hn::Set(df, global_scale), local), hn::Set(df, kFloat8E4M3Max));
-    const VF rounded = Float8Coder::round(scale), replacement = hn::Set(df, 0.125f);
+    const VF rounded = Float8Coder::round(scale), replacement = hn::Set(df, kNvfp4ZeroScale);
     const VF value = hn::IfThenElse(hn::Eq(rounded, hn::Zero(df)), replacement, rounded);
     const hn::Rebind<uint8_t, DF> d8;
     const auto codes = hn::TruncateTo(d8, hn::BitCast(DU(), Float8Coder::encode_magnitude(value).code));

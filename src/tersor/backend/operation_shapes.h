@@ -1,0 +1,21 @@
+// What the operands of an operation must agree in, whichever back end runs it. All throw std::logic_error
+// (require_shapes) when they do not.
+#pragma once
+
+#include "tersor/backend/backend.h"
+
+namespace tersor {
+
+void require_matmul_shapes(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& bias,
+                           const DeviceTensor& y);
+// Returns the columns that are summed over.
+size_t require_gemm_shapes(const DeviceTensor& a, bool transpose_a, const DeviceTensor& b, bool transpose_b,
+                           const DeviceTensor& c);
+void require_norm_shapes(const DeviceTensor& x, const DeviceTensor& weight, const DeviceTensor& bias,
+                         const DeviceTensor& y);
+void require_rotary_shapes(const RotaryArgs& args, const DeviceTensor& cos, const DeviceTensor& sin,
+                           const DeviceTensor& x);
+void require_attention_shapes(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k,
+                              const DeviceTensor& v, const DeviceTensor& out);
+
+}  // namespace tersor
