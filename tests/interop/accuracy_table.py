@@ -25,8 +25,10 @@ are further from the source than llm-compressor's.
 |---|---|---|---|---|---|---|
 """
 TAIL = """
-The differences have one cause: llm-compressor divides in the weight's own type, bf16, and rounds the quotient to bf16
-before it rounds to the code; Tersor divides in f32 by the scale as it is stored.
+The differences have two causes. For all formats, llm-compressor divides in the weight's own type, bf16, and rounds the
+quotient to bf16 before it rounds to the code; Tersor divides in f32 by the scale as it is stored. NVFP4's mse search gains
+more: llm-compressor takes a group's scale for exact and rounds it to fp8 afterwards, Tersor searches with the scale as fp8
+holds it.
 
     . ~/.cache/tersor-oracles/oracle/bin/activate && python tests/interop/accuracy_table.py
 """

@@ -40,6 +40,8 @@ struct MseGrid {
   int grid = 100;
   double norm = 2.4;
   int patience = 5;  // 0: never stop early
+  // Above 0: what divides is the scale as NVFP4 stores it, nvfp4_scale (range_to_scale.h) over this one.
+  float nvfp4_global_scale = 0;
 
   int num_steps() const { return std::max(0, static_cast<int>(maxshrink * grid)); }
   // The i-th fraction of the range.
@@ -59,8 +61,9 @@ struct QuantizeKernels {
 
   // The range p·[min, max] of each group, p = 1 - i/grid for i = 0 … maxshrink·grid - 1, whose quantization
   // error Σ |Q(x) - x|^norm is least (the first of equals); a group stops after `patience` steps without
-  // improvement. Q uses the scale (and zero point) that the range gives, rounded to `storage`. `importance`
-  // is null or [cols]: each column's error is multiplied by it.
+  // improvement. Q uses the scale (and zero point) that the range gives, rounded to `storage` (with
+  // grid.nvfp4_global_scale: to fp8). `importance` is null or [cols]: each column's error is multiplied by
+  // it.
   void (*mse_groups)(const WeightView& w, size_t group_size, const CodeSpec& spec, bool symmetric,
                      ScaleStorage storage, const MseGrid& grid, const float* importance, MinMax* out);
 

@@ -465,6 +465,7 @@ struct MseCase {
   bool symmetric;
   ScaleStorage storage;
   double norm;
+  float nvfp4_global_scale = 0;
 };
 const MseCase kMseCases[] = {
     {{CodeKind::kInt, 4}, true, ScaleStorage::kBFloat16, 2.4},
@@ -474,12 +475,16 @@ const MseCase kMseCases[] = {
     {kFp8, true, ScaleStorage::kBFloat16, 2.4},
     {kFp4, true, ScaleStorage::kFloat32, 2.4},
     {kFp4, true, ScaleStorage::kE8M0, 2.4},
+    {kFp4, true, ScaleStorage::kBFloat16, 2.4, 700},
 };
 
 ScaleAndZeroPoint candidate_scale(const MinMax& range, float fraction, const MseCase& c) {
-  return range_to_scale(
-      {round_to_storage(range.min * fraction, c.storage), round_to_storage(range.max * fraction, c.storage)},
-      c.spec, c.symmetric, c.storage);
+  const MinMax candidate = {round_to_storage(range.min * fraction, c.storage),
+                            round_to_storage(range.max * fraction, c.storage)};
+  if (c.nvfp4_global_scale > 0) {
+    return {to_float(nvfp4_scale(candidate, c.storage, c.nvfp4_global_scale)) / c.nvfp4_global_scale, 0};
+  }
+  return range_to_scale(candidate, c.spec, c.symmetric, c.storage);
 }
 
 TEST_P(Kernels, MseChoosesTheLeastError) {
@@ -490,7 +495,11 @@ TEST_P(Kernels, MseChoosesTheLeastError) {
       const Weight w(DType::kBF16, rows, cols, normal_values(rows * cols, rng()));
       std::vector<float> importance(cols);
       for (float& x : importance) x = static_cast<float>(rng() % 100) / 50;
-      const MseGrid grid{.maxshrink = 0.5, .grid = 40, .norm = c.norm, .patience = 0};
+      const MseGrid grid{.maxshrink = 0.5,
+                         .grid = 40,
+                         .norm = c.norm,
+                         .patience = 0,
+                         .nvfp4_global_scale = c.nvfp4_global_scale};
       for (const float* weights :
            {static_cast<const float*>(nullptr), static_cast<const float*>(importance.data())}) {
         std::vector<MinMax> full(rows * groups), out(rows * groups);
@@ -565,7 +574,11 @@ TEST_P(Kernels, MseGridErrorsAddUpOverBlocks) {
     const Weight w(DType::kF32, rows, cols, normal_values(rows * cols, 41));
     MinMax range;
     k.minmax_groups({w.view.data, DType::kF32, 1, rows * cols}, rows * cols, &range);
-    const MseGrid grid{.maxshrink = 0.5, .grid = 10, .norm = c.norm, .patience = 5};
+    const MseGrid grid{.maxshrink = 0.5,
+                       .grid = 10,
+                       .norm = c.norm,
+                       .patience = 5,
+                       .nvfp4_global_scale = c.nvfp4_global_scale};
     std::vector<double> errors(5, 0.0), blocks(5, 0.0);
     k.mse_grid_errors(w.view, range, c.spec, c.symmetric, c.storage, grid, errors.data());
     for (int i = 0; i < 5; ++i) {

@@ -70,6 +70,10 @@ Float8E4M3 nvfp4_scale(const MinMax& range, ScaleStorage storage, float global_s
   return scale.bits == 0 ? float8_e4m3_from(kNvfp4ZeroScale) : scale;
 }
 
+float nvfp4_divisor(const MinMax& range, ScaleStorage storage, float global_scale) {
+  return to_float(nvfp4_scale(range, storage, global_scale)) / global_scale;
+}
+
 ScaleAndZeroPoint range_to_scale(const MinMax& range, const CodeSpec& spec, bool symmetric,
                                  ScaleStorage storage) {
   if (storage == ScaleStorage::kE8M0) {

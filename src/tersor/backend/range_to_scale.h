@@ -45,6 +45,9 @@ inline constexpr float kNvfp4ZeroScale = 0.125f;
 // zero is replaced by kNvfp4ZeroScale.
 Float8E4M3 nvfp4_scale(const MinMax& range, ScaleStorage storage, float global_scale);
 
+// What NVFP4 divides by: nvfp4_scale / global_scale.
+float nvfp4_divisor(const MinMax& range, ScaleStorage storage, float global_scale);
+
 // What quantization divides by: exact_scale with zero replaced; for kE8M0 2^(e - 127).
 ScaleAndZeroPoint range_to_scale(const MinMax& range, const CodeSpec& spec, bool symmetric,
                                  ScaleStorage storage);

@@ -162,7 +162,7 @@ BlockStatistics compress_rows(const QuantizationScheme& scheme, uint64_t out, ui
     if (layout.is_per_tensor()) {
       scratch.ranges.assign(1, observation.range);
     } else {
-      observe_groups(args, band_rows, kernels, scratch);
+      observe_groups(args, band_rows, global_scale, kernels, scratch);
     }
     for (const MinMax& range : scratch.ranges) {
       if (range.max == std::numeric_limits<float>::infinity()) statistics.finite = false;

@@ -63,9 +63,9 @@ void mse_blocks(const QuantizationArgs& args, const MseGrid& grid, const WeightV
 
 }  // namespace
 
-void observe_groups(const QuantizationArgs& args, const WeightView& rows, const QuantizeKernels& kernels,
-                    CompressScratch& scratch) {
-  const auto grid = mse_grid(args);
+void observe_groups(const QuantizationArgs& args, const WeightView& rows, float global_scale,
+                    const QuantizeKernels& kernels, CompressScratch& scratch) {
+  auto grid = mse_grid(args);
   if (args.strategy == Strategy::kBlock) {
     if (grid) return mse_blocks(args, *grid, rows, kernels, scratch);
     return minmax_blocks(block_of(args), rows, kernels, scratch);
@@ -73,8 +73,13 @@ void observe_groups(const QuantizationArgs& args, const WeightView& rows, const 
   const size_t group = args.group_size ? static_cast<size_t>(*args.group_size) : rows.cols;
   scratch.ranges.resize(rows.rows * (rows.cols / group));
   if (grid && args.strategy != Strategy::kTensor) {
-    kernels.mse_groups(rows, group, code_spec(args), args.symmetric, search_storage(args, rows.dtype), *grid,
-                       nullptr, scratch.ranges.data());
+    ScaleStorage storage = search_storage(args, rows.dtype);
+    if (args.strategy == Strategy::kTensorGroup && global_scale > 0) {
+      grid->nvfp4_global_scale = global_scale;
+      storage = nvfp4_storage(rows.dtype);
+    }
+    kernels.mse_groups(rows, group, code_spec(args), args.symmetric, storage, *grid, nullptr,
+                       scratch.ranges.data());
   } else {
     kernels.minmax_groups(rows, group, scratch.ranges.data());
   }

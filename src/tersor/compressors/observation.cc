@@ -3,7 +3,8 @@
 // Observers: minmax and its kin take the range; mse takes, of the ranges p·[min, max], the one with the least
 // quantization error (docs/formats.md, "Observers"). With strategy tensor the mse search needs its range
 // first and then, in a second pass, the errors of all steps. With tensor_group each group searches for
-// itself, with plain f32 scales, and the global scale follows from the ranges that the groups chose.
+// itself, with plain f32 scales, and the global scale follows from the ranges that the groups chose; the
+// compression searches again, with that global scale and the scales as fp8 holds them.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -37,7 +38,7 @@ Observation observe_rows(const QuantizationScheme& scheme, const WeightView& row
   const QuantizationArgs& args = *scheme.weights;
   Observation observation;
   if (pass == 0) {
-    observe_groups(args, rows, kernels, scratch);
+    observe_groups(args, rows, 0, kernels, scratch);
     for (const MinMax& range : scratch.ranges) observation.range = united(observation.range, range);
     observation.finite = observation.range.max < std::numeric_limits<float>::infinity();
     return observation;

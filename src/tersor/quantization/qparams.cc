@@ -17,10 +17,6 @@ ScaleStorage storage_of(DType dtype) {
   return ScaleStorage::kFloat32;
 }
 
-ScaleStorage nvfp4_storage(DType weight_dtype) {
-  return weight_dtype == DType::kBF16 ? ScaleStorage::kBFloat16 : ScaleStorage::kFloat32;
-}
-
 template <typename T>
 void store(std::vector<std::byte>& bytes, size_t index, T value) {
   std::memcpy(bytes.data() + index * sizeof(T), &value, sizeof(T));
@@ -93,6 +89,10 @@ ScaleStorage search_storage(const QuantizationArgs& args, DType weight_dtype) {
   if (is_mx(args)) return ScaleStorage::kE8M0;
   if (args.strategy == Strategy::kTensorGroup) return ScaleStorage::kFloat32;
   return storage_of(weight_dtype);
+}
+
+ScaleStorage nvfp4_storage(DType weight_dtype) {
+  return weight_dtype == DType::kBF16 ? ScaleStorage::kBFloat16 : ScaleStorage::kFloat32;
 }
 
 void compute_qparams(const QuantizationArgs& args, DType weight_dtype, std::span<const MinMax> ranges,

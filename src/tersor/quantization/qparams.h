@@ -30,8 +30,11 @@ CodeSpec code_spec(const QuantizationArgs& args);
 DType stored_scale_dtype(const QuantizationArgs& args, DType weight_dtype);
 
 // How the kernels' searches (mse_groups) round the scales that they try: as compute_qparams does, but NVFP4's
-// in plain f32, since its global scale follows from what the search finds.
+// in plain f32, while its global scale still has to follow from what the search finds.
 ScaleStorage search_storage(const QuantizationArgs& args, DType weight_dtype);
+
+// The type that the arithmetic before NVFP4's fp8 scale rounds to: bf16 for BF16 weights, else f32.
+ScaleStorage nvfp4_storage(DType weight_dtype);
 
 // Ranges → qparams, one for one; `out`'s buffers are reused. `global_scale` is NVFP4's multiplier and has no
 // meaning for other strategies. A scale of zero (a group of zeros) becomes the dtype's eps, 0.125 for NVFP4.

@@ -145,6 +145,13 @@ MinMax shrunken(const MinMax& range, float fraction, ScaleStorage storage) {
   return {round_to_storage(range.min * fraction, storage), round_to_storage(range.max * fraction, storage)};
 }
 
+// What a search divides by.
+ScaleAndZeroPoint candidate_scale(const MinMax& range, const CodeSpec& spec, bool symmetric,
+                                  ScaleStorage storage, const MseGrid& grid) {
+  if (grid.nvfp4_global_scale > 0) return {nvfp4_divisor(range, storage, grid.nvfp4_global_scale), 0};
+  return range_to_scale(range, spec, symmetric, storage);
+}
+
 // The best of the shrunken ranges of one group. Errors are compared in units of the first candidate's scale.
 template <typename T>
 MinMax best_range(std::span<const T> group, const CodeSpec& spec, bool symmetric, ScaleStorage storage,
@@ -153,11 +160,11 @@ MinMax best_range(std::span<const T> group, const CodeSpec& spec, bool symmetric
   if (range.max == kInfinity || (range.min == 0 && range.max == 0)) return range;
   MinMax best = range;
   double best_error = std::numeric_limits<double>::infinity();
-  const float unit = range_to_scale(range, spec, symmetric, storage).scale;
+  const float unit = candidate_scale(range, spec, symmetric, storage, grid).scale;
   int stale = 0;
   for (int i = 0; i < grid.num_steps(); ++i) {
     const MinMax candidate = shrunken(range, grid.fraction(i), storage);
-    const ScaleAndZeroPoint q = range_to_scale(candidate, spec, symmetric, storage);
+    const ScaleAndZeroPoint q = candidate_scale(candidate, spec, symmetric, storage, grid);
     const double error =
         error_in_steps(group, q, spec, mse_power, importance) * double{mse_power(q.scale / unit)};
     if (error < best_error) {
@@ -190,7 +197,7 @@ void mse_grid_errors(const WeightView& w, const MinMax& range, const CodeSpec& s
   visit_weight(w, [&](auto matrix) {
     for (int i = 0; i < grid.num_steps(); ++i) {
       const MinMax candidate = shrunken(range, grid.fraction(i), storage);
-      const ScaleAndZeroPoint q = range_to_scale(candidate, spec, symmetric, storage);
+      const ScaleAndZeroPoint q = candidate_scale(candidate, spec, symmetric, storage, grid);
       const double step = power(q.scale, grid.norm);
       for (size_t r = 0; r < w.rows; ++r) {
         errors[i] += step * error_in_steps(matrix.row(r), q, spec, mse_power, nullptr);

@@ -51,6 +51,20 @@ struct Search {
     for (size_t i = 0; i < kMaxSteps; ++i)
       fraction[i] = i < steps ? grid.fraction(static_cast<int>(i)) : 1.0f;
   }
+  // What candidates divide by.
+  HWY_INLINE ScalesAndZeroPoints scales_of(VF min, VF max) const {
+    if (grid.nvfp4_global_scale > 0) {
+      const VF global_scale = hn::Set(DF(), grid.nvfp4_global_scale);
+      return {hn::Div(nvfp4_scale_value(min, max, storage, global_scale), global_scale), hn::Zero(DF())};
+    }
+    return range_to_scale(min, max, spec, symmetric, storage);
+  }
+  float scale_of(const MinMax& range) const {
+    if (grid.nvfp4_global_scale > 0) return nvfp4_divisor(range, storage, grid.nvfp4_global_scale);
+    return tersor::range_to_scale(range, spec, symmetric, storage).scale;
+  }
+  // Whether scales can have more than 11 significant bits.
+  bool wide() const { return storage == ScaleStorage::kFloat32 || grid.nvfp4_global_scale > 0; }
   // The number of candidates from `first` on that share a vector.
   size_t block_size(size_t first) const { return std::min(kLanes, steps - first); }
 };
@@ -68,7 +82,7 @@ struct Candidates {
     const VF p = hn::Load(df, s.fraction + first);
     const VF min = round_to_storage(hn::Mul(hn::Set(df, range.min), p), s.storage);
     const VF max = round_to_storage(hn::Mul(hn::Set(df, range.max), p), s.storage);
-    const ScalesAndZeroPoints q = range_to_scale(min, max, s.spec, s.symmetric, s.storage);
+    const ScalesAndZeroPoints q = s.scales_of(min, max);
     const Divisor d = Divisor::of(q.scale);
     hn::Store(q.scale, df, scale);
     hn::Store(q.zero_point, df, zero_point);
@@ -236,7 +250,7 @@ HWY_INLINE bool best_range(const Source& source, size_t at, size_t size, const f
   *out = range;
   if (range.max == std::numeric_limits<float>::infinity() || (range.min == 0 && range.max == 0)) return true;
 
-  const float unit = tersor::range_to_scale(range, s.spec, s.symmetric, s.storage).scale;
+  const float unit = s.scale_of(range);
   Candidates candidates;
   double best_error = std::numeric_limits<double>::infinity();
   int stale = 0;
@@ -327,9 +341,7 @@ HWY_INLINE auto with_error(const Search& s, const F& f) {
     return s.symmetric ? with_power.template operator()<IntCoder<false>, kWide>()
                        : with_power.template operator()<IntCoder<true>, kWide>();
   };
-  // Scales of the other types have at most 11 significant bits.
-  return s.storage == ScaleStorage::kFloat32 ? with_coder.template operator()<true>()
-                                             : with_coder.template operator()<false>();
+  return s.wide() ? with_coder.template operator()<true>() : with_coder.template operator()<false>();
 }
 
 void MseGroups(const WeightView& w, size_t group_size, const CodeSpec& spec, bool symmetric,

@@ -108,15 +108,21 @@ void RangesToScales(const MinMax* ranges, size_t count, const CodeSpec& spec, bo
   });
 }
 
+// The value of nvfp4_scale.
+HWY_INLINE VF nvfp4_scale_value(VF min, VF max, ScaleStorage storage, VF global_scale) {
+  const DF df;
+  const VF amax = hn::Max(hn::Abs(min), max);
+  const VF local = round_to_storage(hn::Div(amax, hn::Set(df, kFloat4E2M1Max)), storage);
+  const VF scale = hn::Min(hn::Mul(global_scale, local), hn::Set(df, kFloat8E4M3Max));
+  const VF rounded = Float8Coder::round(scale), replacement = hn::Set(df, kNvfp4ZeroScale);
+  return hn::IfThenElse(hn::Eq(rounded, hn::Zero(df)), replacement, rounded);
+}
+
 void Nvfp4Scales(const MinMax* ranges, size_t count, ScaleStorage storage, float global_scale,
                  uint8_t* stored, float* scales) {
   const DF df;
   for_each_vector(ranges, count, [&](VF min, VF max, size_t i) HWY_ATTR {
-    const VF amax = hn::Max(hn::Abs(min), max);
-    const VF local = round_to_storage(hn::Div(amax, hn::Set(df, kFloat4E2M1Max)), storage);
-    const VF scale = hn::Min(hn::Mul(hn::Set(df, global_scale), local), hn::Set(df, kFloat8E4M3Max));
-    const VF rounded = Float8Coder::round(scale), replacement = hn::Set(df, kNvfp4ZeroScale);
-    const VF value = hn::IfThenElse(hn::Eq(rounded, hn::Zero(df)), replacement, rounded);
+    const VF value = nvfp4_scale_value(min, max, storage, hn::Set(df, global_scale));
     const hn::Rebind<uint8_t, DF> d8;
     const auto codes = hn::TruncateTo(d8, hn::BitCast(DU(), Float8Coder::encode_magnitude(value).code));
     store_lanes(d8, codes, stored, i, count);
