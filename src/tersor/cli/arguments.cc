@@ -61,6 +61,30 @@ void add_request(CLI::App* app, Arguments& args, Raw& raw) {
   app->add_option("--threads", r.threads, "Threads [one per CPU]")->check(CLI::PositiveNumber);
 }
 
+void add_runtime(CLI::App* app, std::string& dtype, size_t& threads) {
+  app->add_option("--dtype", dtype, "Of matrix products: f32, bf16, auto [auto: bf16 where the CPU has it]");
+  app->add_option("--threads", threads, "Threads [one per CPU]")->check(CLI::PositiveNumber);
+}
+
+CLI::App* add_generate(CLI::App& app, Arguments& args) {
+  CLI::App* generate = app.add_subcommand("generate", "Let a model, plain or compressed, go on from a text");
+  GenerateRequest& r = args.generate;
+  generate->add_option("model", r.model, "Checkpoint folder or Hub id")->required();
+  generate->add_option("--prompt", r.prompt, "Text to go on from")->required();
+  generate->add_option("--max-new-tokens", r.max_new_tokens, "Tokens to make at most [100]");
+  generate
+      ->add_option("--temperature", r.temperature, "Above 0: sample; 0: the likeliest token each time [0]")
+      ->check(CLI::NonNegativeNumber);
+  generate->add_option("--top-p", r.top_p,
+                       "Sample among the likeliest tokens that together have this probability [1]");
+  generate->add_option("--seed", r.seed, "Of sampling [0]");
+  generate->add_option("--stop", r.stop, "Text to stop before; may be repeated")->allow_extra_args(false);
+  add_runtime(generate, r.dtype, r.threads);
+  generate->add_flag("--json", args.json, "Print JSON, at the end");
+  generate->add_flag("--quiet", args.quiet, "Print the text only");
+  return generate;
+}
+
 // Every flag and command of `app`, for suggestions.
 std::vector<std::string> known_words(const CLI::App& app) {
   std::vector<std::string> words;
@@ -111,8 +135,9 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   verify->add_flag("--json", args.json, "Print JSON");
   verify->add_flag("--quiet", args.quiet, "Print failures only");
 
+  CLI::App* generate = add_generate(app, args);
   CLI::App* version = app.add_subcommand("version", "Print the version");
-  for (CLI::App* sub : {compress, plan, inspect, verify, version}) sub->footer(kFooter);
+  for (CLI::App* sub : {compress, plan, inspect, verify, generate, version}) sub->footer(kFooter);
 
   try {
     app.parse(argc, argv);
@@ -132,11 +157,12 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
                                             chosen.empty() ? "" : chosen.front()->get_name() + " "));
   }
   const std::string name = app.get_subcommands().front()->get_name();
-  args.command = name == "compress"  ? Command::kCompress
-                 : name == "plan"    ? Command::kPlan
-                 : name == "inspect" ? Command::kInspect
-                 : name == "verify"  ? Command::kVerify
-                                     : Command::kVersion;
+  args.command = name == "compress"   ? Command::kCompress
+                 : name == "plan"     ? Command::kPlan
+                 : name == "inspect"  ? Command::kInspect
+                 : name == "verify"   ? Command::kVerify
+                 : name == "generate" ? Command::kGenerate
+                                      : Command::kVersion;
   if (raw.group_size > 0) args.request.group_size = raw.group_size;
   if (!raw.block_structure.empty()) args.request.block_structure = parse_block(raw.block_structure);
   return args;

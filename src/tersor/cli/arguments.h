@@ -3,18 +3,20 @@
 
 #include <string>
 
+#include "tersor/entrypoints/generate.h"
 #include "tersor/entrypoints/request.h"
 
 namespace tersor {
 
-enum class Command { kNone, kCompress, kPlan, kInspect, kVerify, kVersion };
+enum class Command { kNone, kCompress, kPlan, kInspect, kVerify, kGenerate, kVersion };
 
 struct Arguments {
   Command command = Command::kNone;
   CompressionRequest request;  // compress, plan
-  std::string output;          // compress: the folder to make
-  std::string folder;          // inspect, verify
-  std::string reference;       // verify
+  GenerateRequest generate;
+  std::string output;     // compress: the folder to make
+  std::string folder;     // inspect, verify
+  std::string reference;  // verify
   bool overwrite = false;
   bool quiet = false;
   bool json = false;

@@ -61,6 +61,27 @@ TEST(Arguments, MisspeltFlagsGetTheirNeighbours) {
   EXPECT_EQ(error_of({"plan", "M", "--threads", "0"}).code(), ErrorCode::kUsage);
 }
 
+TEST(Arguments, GenerateTakesAllItsFlags) {
+  const Arguments args = parse({"generate",      "MODEL", "--prompt", "Hello", "--max-new-tokens", "7",
+                                "--temperature", "0.5",   "--top-p",  "0.9",   "--seed",           "3",
+                                "--stop",        "\n",    "--stop",   "END",   "--dtype",          "f32",
+                                "--threads",     "2",     "--json"});
+  EXPECT_EQ(args.command, Command::kGenerate);
+  EXPECT_EQ(args.generate.model, "MODEL");
+  EXPECT_EQ(args.generate.prompt, "Hello");
+  EXPECT_EQ(args.generate.max_new_tokens, 7u);
+  EXPECT_EQ(args.generate.temperature, 0.5);
+  EXPECT_EQ(args.generate.top_p, 0.9);
+  EXPECT_EQ(args.generate.seed, 3u);
+  EXPECT_EQ(args.generate.stop, (std::vector<std::string>{"\n", "END"}));
+  EXPECT_EQ(args.generate.dtype, "f32");
+  EXPECT_EQ(args.generate.threads, 2u);
+  EXPECT_TRUE(args.json);
+  EXPECT_EQ(error_of({"generate", "MODEL"}).code(), ErrorCode::kUsage);
+  EXPECT_EQ(error_of({"generate", "MODEL", "--prompt", "x", "--temperature", "-1"}).code(),
+            ErrorCode::kUsage);
+}
+
 TEST(Arguments, HelpListsTheExitCodes) {
   for (const std::vector<const char*>& words : {std::vector{"--help"}, std::vector{"compress", "--help"}}) {
     std::string help;

@@ -136,6 +136,13 @@ std::string to_text(const VerifyReport& r) {
   return out;
 }
 
+std::string to_text(const GenerateReport& r) {
+  std::string out =
+      fmt::format("{} token{} after {}", r.ids.size(), r.ids.size() == 1 ? "" : "s", r.prompt_ids.size());
+  if (r.tokens_per_second > 0) out += fmt::format(", {:.1f} tokens/s", r.tokens_per_second);
+  return out + fmt::format(", loaded in {} ({})\n", format_seconds(r.load_seconds), r.backend);
+}
+
 std::string to_text(const Error& error) {
   std::string out = fmt::format("error: {}\n", error.what());
   if (!error.help().empty()) out += fmt::format("help: {}\n", indented(error.help(), "      "));

@@ -89,6 +89,27 @@ int run_verify(const Arguments& args) {
   return report.failures.empty() ? kDone : static_cast<int>(ErrorCode::kRuntime);
 }
 
+// On stderr: the text on stdout stays the model's alone.
+void print_warning(const std::string& warning) { fmt::print(stderr, "warning: {}\n", warning); }
+
+int run_generate(const Arguments& args) {
+  GenerateOptions options{.text = {}, .warn = print_warning};
+  if (!args.json) {
+    options.text = [](std::string_view piece) {
+      fmt::print("{}", piece);
+      std::fflush(stdout);
+    };
+  }
+  const GenerateReport report = generate(args.generate, options);
+  if (args.json) {
+    print(to_json(report));
+    return kDone;
+  }
+  print("\n");
+  if (!args.quiet) fmt::print(stderr, "{}", to_text(report));
+  return kDone;
+}
+
 int dispatch(const Arguments& args) {
   switch (args.command) {
     case Command::kCompress:
@@ -99,6 +120,8 @@ int dispatch(const Arguments& args) {
       return run_inspect(args);
     case Command::kVerify:
       return run_verify(args);
+    case Command::kGenerate:
+      return run_generate(args);
     case Command::kVersion:
       print(fmt::format("tersor {}", version()));
       return kDone;

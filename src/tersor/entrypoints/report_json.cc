@@ -1,4 +1,5 @@
 // The reports as JSON: keys are the names of the fields.
+#include "tersor/entrypoints/generate.h"
 #include "tersor/entrypoints/inspect.h"
 #include "tersor/entrypoints/oneshot.h"
 #include "tersor/entrypoints/plan.h"
@@ -67,6 +68,18 @@ std::string to_json(const CompressionSummary& s) {
                     {"resumed_bytes", s.resumed_bytes},
                     {"seconds", s.seconds},
                     {"peak_memory", s.peak_memory}});
+}
+
+std::string to_json(const GenerateReport& r) {
+  return dump_json({{"text", r.text},
+                    {"prompt_ids", r.prompt_ids},
+                    {"ids", r.ids},
+                    {"finish_reason", r.finish_reason},
+                    {"backend", r.backend},
+                    {"load_seconds", r.load_seconds},
+                    {"prompt_seconds", r.prompt_seconds},
+                    {"tokens_per_second", r.tokens_per_second},
+                    {"warnings", r.warnings}});
 }
 
 std::string to_json(const InspectReport& r) {

@@ -12,7 +12,29 @@
 namespace tersor {
 namespace {
 
-void check(std::span<const int32_t> prompt, const GenerationOptions& options) {
+// Runs the text once more, layer by layer, to tell where the numbers broke.
+[[noreturn]] void throw_not_finite(Model& model, std::span<const int32_t> prompt,
+                                   std::span<const int32_t> tokens) {
+  std::vector<int32_t> ids(prompt.begin(), prompt.end());
+  ids.insert(ids.end(), tokens.begin(), tokens.end());
+  const std::string where = model.checkpoint().folder.string();
+  const char* help = "the checkpoint's weights are damaged, or its activations overflow";
+  const auto layer = model.first_layer_not_finite(ids);
+  if (!layer) {
+    throw input_error(fmt::format("{}: the logits after {} tokens hold a NaN or an infinity, which the final "
+                                  "norm or the head makes",
+                                  where, ids.size()),
+                      help);
+  }
+  throw input_error(fmt::format("{}: the logits after {} tokens hold a NaN or an infinity; the first comes "
+                                "out of layer {}",
+                                where, ids.size(), *layer),
+                    help);
+}
+
+}  // namespace
+
+void check_generation(std::span<const int32_t> prompt, const GenerationOptions& options) {
   if (prompt.empty()) throw usage_error("the prompt has no tokens", "give some text to go on from");
   if (!(options.temperature >= 0) || !std::isfinite(options.temperature)) {
     throw usage_error(fmt::format("temperature {} was expected to be 0 or more", options.temperature));
@@ -21,8 +43,6 @@ void check(std::span<const int32_t> prompt, const GenerationOptions& options) {
     throw usage_error(fmt::format("top-p {} was expected to be above 0 and at most 1", options.top_p));
   }
 }
-
-}  // namespace
 
 int32_t choose_token(std::span<const float> logits, float temperature, float top_p, double uniform) {
   const auto best = std::max_element(logits.begin(), logits.end());
@@ -51,7 +71,7 @@ int32_t choose_token(std::span<const float> logits, float temperature, float top
 
 std::vector<int32_t> generate(Model& model, std::span<const int32_t> prompt, const GenerationOptions& options,
                               const std::function<bool(int32_t)>& on_token) {
-  check(prompt, options);
+  check_generation(prompt, options);
   std::vector<int32_t> tokens;
   if (options.max_new_tokens == 0) return tokens;
   std::mt19937_64 random(options.seed);
@@ -60,10 +80,8 @@ std::vector<int32_t> generate(Model& model, std::span<const int32_t> prompt, con
   DeviceTensor last = model.step(prompt, cache);
   while (true) {
     model.backend().copy_out(last, logits.data());
-    if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); })) {
-      throw input_error(fmt::format("the logits after {} tokens hold a NaN or an infinity", cache.length),
-                        "the checkpoint's weights are damaged, or its activations overflow");
-    }
+    if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }))
+      throw_not_finite(model, prompt, tokens);
     // 53 bits, as a double has: the standard's own distribution differs between libraries.
     const double uniform = static_cast<double>(random() >> 11) * 0x1p-53;
     const int32_t token = choose_token(logits, options.temperature, options.top_p, uniform);

@@ -18,9 +18,12 @@ struct GenerationOptions {
   std::vector<int32_t> stop_ids = {};
 };
 
+// Throws Error(kUsage) for an empty prompt or options out of range.
+void check_generation(std::span<const int32_t> prompt, const GenerationOptions& options);
+
 // Continues `prompt` (at least one id) until a stop id, which is the last of the result, or max_new_tokens.
 // `on_token` (may be empty) sees each new token at once; false ends the generation. Throws Error(kInput) when
-// logits are not finite, Error(kUsage) for an empty prompt or options out of range.
+// logits are not finite, naming the layer, and what check_generation throws.
 std::vector<int32_t> generate(Model& model, std::span<const int32_t> prompt, const GenerationOptions& options,
                               const std::function<bool(int32_t)>& on_token = {});
 

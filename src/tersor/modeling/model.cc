@@ -1,5 +1,8 @@
 #include "tersor/modeling/model.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
@@ -68,6 +71,25 @@ DeviceTensor Model::run_layers(DeviceTensor hidden, std::vector<SequenceSpan> se
     run_layer(*backend_, config_, layers_[i], ropes, state);
   }
   return state.hidden;
+}
+
+std::optional<int> Model::first_layer_not_finite(std::span<const int32_t> ids) {
+  load_all_layers();
+  const std::vector<RopeTable> ropes = make_ropes(ids.size());
+  LayerState state;
+  state.hidden = embed(ids);
+  state.sequences = {{0, ids.size(), 0, nullptr, 0}};
+  std::vector<float> values(state.hidden.size());
+  const auto finite = [&] {
+    backend_->copy_out(state.hidden, values.data());
+    return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
+  };
+  if (!finite()) return -1;
+  for (const Layer& layer : layers_) {
+    run_layer(*backend_, config_, layer, ropes, state);
+    if (!finite()) return static_cast<int>(layer.index);
+  }
+  return std::nullopt;
 }
 
 DeviceTensor Model::logits(std::span<const int32_t> ids) {

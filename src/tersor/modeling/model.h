@@ -44,6 +44,9 @@ class Model {
   // Final norm and head: [rows, hidden] → [rows, vocabulary].
   DeviceTensor head(const DeviceTensor& hidden) const;
 
+  // The first layer whose output for `ids` holds a NaN or an infinity; -1: the embedding; nullopt: none.
+  std::optional<int> first_layer_not_finite(std::span<const int32_t> ids);
+
   // Logits [ids, vocabulary] of a whole sequence.
   DeviceTensor logits(std::span<const int32_t> ids);
 

@@ -1,0 +1,80 @@
+#include "tersor/entrypoints/generate.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "tersor/base/error.h"
+#include "tersor/entrypoints/runtime.h"
+#include "tersor/entrypoints/stop_text.h"
+#include "tersor/modeling/generation.h"
+#include "tersor/tokenizer/tokenizer.h"
+
+namespace tersor {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void check(const GenerateRequest& request) {
+  for (const std::string& stop : request.stop) {
+    if (stop.empty()) throw usage_error("a stop string is empty", "give `--stop` the text to stop at");
+  }
+}
+
+}  // namespace
+
+GenerateReport generate(const GenerateRequest& request, const GenerateOptions& options) {
+  check(request);
+  GenerateReport report;
+  const auto warn = [&](const std::string& text) {
+    report.warnings.push_back(text);
+    if (options.warn) options.warn(text);
+  };
+  const auto start = Clock::now();
+  const std::unique_ptr<Backend> backend = make_backend(request.dtype, request.threads);
+  report.backend = backend->describe();
+  Checkpoint checkpoint = open_checkpoint(request.model);
+  const Tokenizer tokenizer = Tokenizer::load(checkpoint.folder);
+  report.prompt_ids = tokenizer.encode(request.prompt);
+  GenerationOptions generation{.max_new_tokens = request.max_new_tokens,
+                               .temperature = static_cast<float>(request.temperature),
+                               .top_p = static_cast<float>(request.top_p),
+                               .seed = request.seed,
+                               .stop_ids = eos_ids(checkpoint)};
+  check_generation(report.prompt_ids, generation);  // before minutes of loading
+  Model model(std::move(checkpoint), *backend);
+  warn_of_length(model.config(), report.prompt_ids.size() + request.max_new_tokens, warn);
+  model.load_all_layers();
+  report.load_seconds = seconds_since(start);
+
+  StreamDecoder decoder(tokenizer, true);
+  StopText text(request.stop);
+  const auto emit = [&](const std::string& piece) {
+    report.text += piece;
+    if (options.text && !piece.empty()) options.text(piece);
+  };
+  const auto begin = Clock::now();
+  auto first = begin;
+  report.ids = generate(model, report.prompt_ids, generation, [&](int32_t id) {
+    if (first == begin) first = Clock::now();
+    emit(text.push(decoder.push(id)));
+    return !text.found();
+  });
+  emit(text.push(decoder.finish()));
+  emit(text.finish());
+
+  const bool at_eos = !report.ids.empty() &&
+                      std::ranges::find(generation.stop_ids, report.ids.back()) != generation.stop_ids.end();
+  report.finish_reason = text.found() ? "stop" : at_eos ? "eos" : "length";
+  report.prompt_seconds = std::chrono::duration<double>(first - begin).count();
+  if (report.ids.size() > 1)
+    report.tokens_per_second = static_cast<double>(report.ids.size() - 1) / seconds_since(first);
+  return report;
+}
+
+}  // namespace tersor
