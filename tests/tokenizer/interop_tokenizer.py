@@ -29,6 +29,49 @@ def without_unassigned(text):
     return "".join(c for c in text if unicodedata.category(c) != "Cn")
 
 
+def sentencepiece_charsmap():
+    """The character map nmt_nfkc that T5 and XLM-R carry, out of a model trained on nothing; None without the package."""
+    try:
+        import io
+        import sentencepiece
+    except ImportError:
+        return None
+
+    def field(message, number):
+        """The first field of that number with a length, in a protobuf message."""
+        at = 0
+
+        def varint():
+            nonlocal at
+            value = shift = 0
+            while True:
+                byte = message[at]
+                at += 1
+                value |= (byte & 0x7F) << shift
+                shift += 7
+                if byte < 0x80:
+                    return value
+
+        while at < len(message):
+            key = varint()
+            if key & 7 == 2:
+                size = varint()
+                if key >> 3 == number:
+                    return message[at:at + size]
+                at += size
+            elif key & 7 == 5:
+                at += 4
+            else:
+                varint()
+        return None
+
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["a b c d e f g"] * 10), model_writer=out, vocab_size=12, hard_vocab_limit=False,
+        normalization_rule_name="nmt_nfkc", minloglevel=2)
+    return field(field(out.getvalue(), 3), 2)  # ModelProto.normalizer_spec.precompiled_charsmap
+
+
 def pack(docs):
     return b"".join(struct.pack("<I", len(d)) + d for d in (x.encode() for x in docs))
 
@@ -109,7 +152,7 @@ def main():
 
     todo = {}
     if args.only != []:
-        todo = families.build(corpus.training_text(args.seed), args.vocab)
+        todo = families.build(corpus.training_text(args.seed), args.vocab, sentencepiece_charsmap())
         if args.only:
             todo = {k: v for k, v in todo.items() if k in args.only}
     for path in args.tokenizer:

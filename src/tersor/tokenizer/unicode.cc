@@ -56,7 +56,7 @@ constexpr CharClass class_of(GeneralCategory category) {
       return kControl;
     case kCn:
     case kCs:
-      return 0;
+      return kUnassigned;
   }
   return 0;
 }

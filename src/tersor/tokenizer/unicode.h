@@ -36,6 +36,7 @@ constexpr CharClass kWord = 1 << 9;               // the regex \w: letters, mark
 constexpr CharClass kNonspacing = 1 << 10;        // Mn
 constexpr CharClass kControl = 1 << 11;           // Cc, Cf, Co
 constexpr CharClass kAsciiPunctuation = 1 << 12;  // Rust's is_ascii_punctuation: P and S below U+0080
+constexpr CharClass kUnassigned = 1 << 13;        // Cn, Cs
 
 // Two-stage table of the classes of all code points, made from the runs at first use (a millisecond).
 class CharTable {

@@ -196,6 +196,32 @@ void append_lower_case(uint32_t c, std::string& out) {
   append_utf8(out, static_cast<uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
 }
 
+void append_upper_case(uint32_t c, std::string& out) {
+  if (c < 0x80) {
+    out += static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+    return;
+  }
+  struct Special {
+    uint32_t lower;
+    std::string_view upper;
+  };
+  constexpr std::array<Special, 8> kSpecial = {{{0xDF, "SS"},
+                                                {0x149, "\u02BCN"},
+                                                {0xFB00, "FF"},
+                                                {0xFB01, "FI"},
+                                                {0xFB02, "FL"},
+                                                {0xFB03, "FFI"},
+                                                {0xFB04, "FFL"},
+                                                {0xFB06, "ST"}}};
+  for (const Special& special : kSpecial) {
+    if (c == special.lower) {
+      out += special.upper;
+      return;
+    }
+  }
+  append_utf8(out, static_cast<uint32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))));
+}
+
 size_t grapheme_length(std::string_view text) {
   const char* const end = text.data() + text.size();
   const char* p = text.data();

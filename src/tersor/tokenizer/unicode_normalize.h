@@ -22,6 +22,8 @@ void append_normalized(std::string_view text, NormalForm form, std::string& out)
 
 // Appends the lower case of a character: itself, another one, or two for U+0130.
 void append_lower_case(uint32_t code_point, std::string& out);
+// The upper case: several characters for ß and the ligatures that have no capital of their own.
+void append_upper_case(uint32_t code_point, std::string& out);
 
 // Bytes of the extended grapheme cluster that `text` starts with; text is not empty.
 size_t grapheme_length(std::string_view text);
