@@ -79,6 +79,10 @@ class GuardedBackend : public ReferenceBackend {
   void softmax(const DeviceTensor& x, const DeviceTensor& y) override {
     in([&](auto& b) { b.softmax(x, y); });
   }
+  void fold_softmax(const DeviceTensor& x, size_t first, const DeviceTensor& other,
+                    const DeviceTensor& targets, const DeviceTensor& state) override {
+    in([&](auto& b) { b.fold_softmax(x, first, other, targets, state); });
+  }
   void activate(Activation a, const DeviceTensor& x, const DeviceTensor& y) override {
     in([&](auto& b) { b.activate(a, x, y); });
   }

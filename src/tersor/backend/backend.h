@@ -83,6 +83,16 @@ struct RouteArgs {
   size_t group_score_top = 1;  // a group's score: sum of its best 1 or 2 scores
 };
 
+// What fold_softmax has gathered over a row of logits so far: a row of its state tensor.
+struct SoftmaxSums {
+  float largest;     // so far; at first -infinity
+  float column;      // of the largest
+  float sum;         // Σ exp(x − largest)
+  float difference;  // Σ exp(x − largest) · (x − other)
+  float target;      // x at the row's target column
+};
+constexpr size_t kSoftmaxSums = 5;
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -128,6 +138,11 @@ class Backend {
   virtual void attention(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k,
                          const DeviceTensor& v, const DeviceTensor& out) = 0;
   virtual void softmax(const DeviceTensor& x, const DeviceTensor& y) = 0;
+  // Folds columns [first_column, first_column + x.cols) of wide rows of logits into `state`, f32 [rows, 5]: a
+  // row of vocabulary size is never whole in memory. `other` is another model's logits of the same shape, or
+  // empty; `targets` i32 [1, rows] are columns of the wide row.
+  virtual void fold_softmax(const DeviceTensor& x, size_t first_column, const DeviceTensor& other,
+                            const DeviceTensor& targets, const DeviceTensor& state) = 0;
   virtual void activate(Activation activation, const DeviceTensor& x, const DeviceTensor& y) = 0;
   // y = activation(gate) ∘ up.
   virtual void gated(Activation activation, const DeviceTensor& gate, const DeviceTensor& up,

@@ -270,6 +270,47 @@ TEST_P(BackendTest, AppliesFunctions) {
       1e-4);
 }
 
+// Slices of any width give the sums of the whole row.
+TEST_P(BackendTest, FoldsSoftmaxOverSlices) {
+  const size_t rows = 5, n = 301;
+  const auto x = normal(rows * n, 5), other = normal(rows * n, 5);
+  const std::vector<int32_t> targets = {0, 300, 100, 99, 7};
+  const float infinity = std::numeric_limits<float>::infinity();
+  std::vector<float> start;
+  for (size_t r = 0; r < rows; ++r) start.insert(start.end(), {-infinity, 0, 0, 0, 0});
+  for (const size_t width : {301u, 100u, 1u}) {
+    const DeviceTensor all = put(*backend, x, rows, n), others = put(*backend, other, rows, n);
+    const DeviceTensor state = put(*backend, start, rows, kSoftmaxSums);
+    for (size_t begin = 0; begin < n; begin += width) {
+      const size_t count = std::min(width, n - begin);
+      const DeviceTensor a = backend->allocate(DType::kF32, rows, count);
+      const DeviceTensor b = backend->allocate(DType::kF32, rows, count);
+      backend->copy_block(all, 0, begin, rows, count, a, 0, 0);
+      backend->copy_block(others, 0, begin, rows, count, b, 0, 0);
+      backend->fold_softmax(a, begin, b, put_ids(*backend, targets), state);
+    }
+    const std::vector<float> got = get(*backend, state);
+    for (size_t r = 0; r < rows; ++r) {
+      const float* row = x.data() + r * n;
+      const float* best = std::max_element(row, row + n);
+      double sum = 0, difference = 0, magnitude = 0;
+      for (size_t i = 0; i < n; ++i) {
+        const double e = std::exp(double{row[i]} - *best), d = double{row[i]} - other[r * n + i];
+        sum += e;
+        difference += e * d;
+        magnitude += e * std::abs(d);
+      }
+      // Exponentials are good to 2 roundoffs, and each of up to n sums and rescalings adds one.
+      const double tolerance = static_cast<double>(n) * 0x1p-23;
+      EXPECT_EQ(got[5 * r], *best);
+      EXPECT_EQ(got[5 * r + 1], static_cast<float>(best - row));
+      EXPECT_NEAR(got[5 * r + 2], sum, tolerance * sum);
+      EXPECT_NEAR(got[5 * r + 3], difference, tolerance * magnitude);
+      EXPECT_EQ(got[5 * r + 4], row[targets[r]]);
+    }
+  }
+}
+
 TEST_P(BackendTest, LooksUpAndMovesRows) {
   const auto table = normal(11 * 6), x = normal(3 * 6), start = normal(5 * 6);
   compare(

@@ -44,7 +44,7 @@ class BlockCache {
 
  private:
   static constexpr size_t kSmallest = size_t{1} << 16;  // malloc itself keeps smaller ones
-  static constexpr size_t kMost = size_t{1} << 27;      // 128 MiB, the activations of a few thousand tokens
+  static constexpr size_t kMost = size_t{1} << 26;      // 64 MiB, the activations of a thousand tokens
 
   std::map<size_t, std::vector<std::byte*>> free_;
   size_t kept_ = 0;

@@ -43,4 +43,11 @@ void require_attention_shapes(const AttentionArgs& args, const DeviceTensor& q, 
                  "attention");
 }
 
+void require_fold_softmax_shapes(const DeviceTensor& x, const DeviceTensor& other,
+                                 const DeviceTensor& targets, const DeviceTensor& state) {
+  require_shapes((!other || (other.rows == x.rows && other.cols == x.cols)) && targets.size() == x.rows &&
+                     state.rows == x.rows && state.cols == kSoftmaxSums && x.cols > 0,
+                 "fold_softmax");
+}
+
 }  // namespace tersor

@@ -17,5 +17,7 @@ void require_rotary_shapes(const RotaryArgs& args, const DeviceTensor& cos, cons
                            const DeviceTensor& x);
 void require_attention_shapes(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k,
                               const DeviceTensor& v, const DeviceTensor& out);
+void require_fold_softmax_shapes(const DeviceTensor& x, const DeviceTensor& other,
+                                 const DeviceTensor& targets, const DeviceTensor& state);
 
 }  // namespace tersor

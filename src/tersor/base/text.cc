@@ -1,7 +1,9 @@
 #include "tersor/base/text.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <charconv>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -18,6 +20,30 @@ std::string format_bytes(uint64_t bytes) {
   }
   return unit == 0 ? fmt::format("{} B", bytes)
                    : fmt::format("{:.{}f} {}", value, value < 10 ? 2 : 1, kUnits[unit]);
+}
+
+std::optional<uint64_t> parse_bytes(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  std::string unit = lower_case(text.substr(static_cast<size_t>(end - text.data())));
+  unit.erase(0, unit.find_first_not_of(' '));
+  constexpr std::array<std::pair<std::string_view, double>, 10> kUnits = {{{"", 1},
+                                                                           {"b", 1},
+                                                                           {"kb", 1e3},
+                                                                           {"mb", 1e6},
+                                                                           {"gb", 1e9},
+                                                                           {"tb", 1e12},
+                                                                           {"kib", 0x1p10},
+                                                                           {"mib", 0x1p20},
+                                                                           {"gib", 0x1p30},
+                                                                           {"tib", 0x1p40}}};
+  for (const auto& [name, factor] : kUnits) {
+    if (unit != name) continue;
+    const double bytes = number * factor;
+    if (bytes >= 1 && bytes < 0x1p63) return static_cast<uint64_t>(bytes);
+  }
+  return std::nullopt;
 }
 
 std::string format_seconds(double seconds) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,8 @@ namespace tersor {
 
 // "1.2 GB": decimal units, as disks and the Hub count them.
 std::string format_bytes(uint64_t bytes);
+// "1.5 GB", "800MB", "1GiB", "4096" → bytes; nullopt for anything else, zero and what exceeds 2^64 included.
+std::optional<uint64_t> parse_bytes(std::string_view text);
 // "1h 02m", "3m 20s", "4.1s", "12ms".
 std::string format_seconds(double seconds);
 // ASCII letters in lower case, other bytes as they are.

@@ -17,6 +17,15 @@ TEST(Text, FormatsBytes) {
   EXPECT_EQ(format_bytes(57'000'000'000), "57.0 GB");
 }
 
+TEST(Text, ParsesBytes) {
+  EXPECT_EQ(parse_bytes("4096"), 4096u);
+  EXPECT_EQ(parse_bytes("1GiB"), 1u << 30);
+  EXPECT_EQ(parse_bytes("1.5 gb"), 1'500'000'000u);
+  EXPECT_EQ(parse_bytes("800MB"), 800'000'000u);
+  for (const char* bad : {"", "GiB", "1 XB", "-1GB", "0", "nan", "inf", "1e300TB", "1GiB!"})
+    EXPECT_EQ(parse_bytes(bad), std::nullopt) << bad;
+}
+
 TEST(Text, FormatsSecondsAndCounts) {
   EXPECT_EQ(format_seconds(0.0123), "12ms");
   EXPECT_EQ(format_seconds(4.14), "4.1s");

@@ -34,6 +34,7 @@ std::array<int64_t, 2> parse_block(const std::string& text) {
 struct Raw {
   int64_t group_size = 0;
   std::string block_structure;
+  std::string max_memory;
 };
 
 void add_request(CLI::App* app, Arguments& args, Raw& raw) {
@@ -83,6 +84,23 @@ CLI::App* add_generate(CLI::App& app, Arguments& args) {
   generate->add_flag("--json", args.json, "Print JSON, at the end");
   generate->add_flag("--quiet", args.quiet, "Print the text only");
   return generate;
+}
+
+CLI::App* add_eval(CLI::App& app, Arguments& args, Raw& raw) {
+  CLI::App* eval = app.add_subcommand("eval", "Perplexity of a model, plain or compressed, on a text");
+  EvaluateRequest& r = args.eval;
+  eval->add_option("model", r.model, "Checkpoint folder or Hub id")->required();
+  eval->add_option("--text", r.text_file, "File with the text")->required();
+  eval->add_option("--reference", r.reference, "Model to compare with: KL divergence and top-1 agreement");
+  eval->add_option("--window", r.window, "Tokens that are run together [2048]")->check(CLI::PositiveNumber);
+  eval->add_option("--stride", r.stride,
+                   "Tokens from window to window; below the window they overlap [the window]")
+      ->check(CLI::PositiveNumber);
+  eval->add_option("--max-memory", raw.max_memory, "Memory to keep to, e.g. 1GiB or 800MB");
+  add_runtime(eval, r.dtype, r.threads);
+  eval->add_flag("--json", args.json, "Print JSON");
+  eval->add_flag("--quiet", args.quiet, "No progress");
+  return eval;
 }
 
 // Every flag and command of `app`, for suggestions.
@@ -136,8 +154,9 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   verify->add_flag("--quiet", args.quiet, "Print failures only");
 
   CLI::App* generate = add_generate(app, args);
+  CLI::App* eval = add_eval(app, args, raw);
   CLI::App* version = app.add_subcommand("version", "Print the version");
-  for (CLI::App* sub : {compress, plan, inspect, verify, generate, version}) sub->footer(kFooter);
+  for (CLI::App* sub : {compress, plan, inspect, verify, generate, eval, version}) sub->footer(kFooter);
 
   try {
     app.parse(argc, argv);
@@ -162,9 +181,18 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
                  : name == "inspect"  ? Command::kInspect
                  : name == "verify"   ? Command::kVerify
                  : name == "generate" ? Command::kGenerate
+                 : name == "eval"     ? Command::kEval
                                       : Command::kVersion;
   if (raw.group_size > 0) args.request.group_size = raw.group_size;
   if (!raw.block_structure.empty()) args.request.block_structure = parse_block(raw.block_structure);
+  if (!raw.max_memory.empty()) {
+    const auto bytes = parse_bytes(raw.max_memory);
+    if (!bytes) {
+      throw usage_error(fmt::format("--max-memory: `{}` is no size", raw.max_memory),
+                        "give a number and a unit: `--max-memory 1GiB`, `800MB`");
+    }
+    args.eval.max_memory = *bytes;
+  }
   return args;
 }
 

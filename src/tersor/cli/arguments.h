@@ -3,17 +3,19 @@
 
 #include <string>
 
+#include "tersor/entrypoints/evaluate.h"
 #include "tersor/entrypoints/generate.h"
 #include "tersor/entrypoints/request.h"
 
 namespace tersor {
 
-enum class Command { kNone, kCompress, kPlan, kInspect, kVerify, kGenerate, kVersion };
+enum class Command { kNone, kCompress, kPlan, kInspect, kVerify, kGenerate, kEval, kVersion };
 
 struct Arguments {
   Command command = Command::kNone;
   CompressionRequest request;  // compress, plan
   GenerateRequest generate;
+  EvaluateRequest eval;
   std::string output;     // compress: the folder to make
   std::string folder;     // inspect, verify
   std::string reference;  // verify

@@ -82,6 +82,23 @@ TEST(Arguments, GenerateTakesAllItsFlags) {
             ErrorCode::kUsage);
 }
 
+TEST(Arguments, EvalTakesAllItsFlags) {
+  const Arguments args = parse({"eval", "MODEL", "--text", "FILE", "--window", "512", "--stride", "256",
+                                "--reference", "BASE", "--max-memory", "1GiB", "--dtype", "bf16", "--quiet"});
+  EXPECT_EQ(args.command, Command::kEval);
+  EXPECT_EQ(args.eval.model, "MODEL");
+  EXPECT_EQ(args.eval.text_file, "FILE");
+  EXPECT_EQ(args.eval.window, 512u);
+  EXPECT_EQ(args.eval.stride, 256u);
+  EXPECT_EQ(args.eval.reference, "BASE");
+  EXPECT_EQ(args.eval.max_memory, 1u << 30);
+  EXPECT_EQ(args.eval.dtype, "bf16");
+  EXPECT_TRUE(args.quiet);
+  EXPECT_EQ(error_of({"eval", "MODEL"}).code(), ErrorCode::kUsage);
+  EXPECT_EQ(error_of({"eval", "MODEL", "--text", "F", "--max-memory", "much"}).help(),
+            "give a number and a unit: `--max-memory 1GiB`, `800MB`");
+}
+
 TEST(Arguments, HelpListsTheExitCodes) {
   for (const std::vector<const char*>& words : {std::vector{"--help"}, std::vector{"compress", "--help"}}) {
     std::string help;

@@ -143,6 +143,20 @@ std::string to_text(const GenerateReport& r) {
   return out + fmt::format(", loaded in {} ({})\n", format_seconds(r.load_seconds), r.backend);
 }
 
+std::string to_text(const EvaluateReport& r) {
+  Table table("<<");
+  table.add({"perplexity", fmt::format("{:.4f}", r.perplexity)});
+  if (r.reference) {
+    table.add({"of the reference", fmt::format("{:.4f}", r.reference->perplexity)});
+    table.add({"KL divergence", fmt::format("{:.6f} nats per token on average, {:.6f} at the 99th percentile",
+                                            r.reference->kl_mean, r.reference->kl_p99)});
+    table.add({"same top token", percent(r.reference->top1_agreement)});
+  }
+  return table.text() + fmt::format("\n{} tokens predicted in {} window{}; {}, peak memory {}\n{}\n",
+                                    format_count(r.predicted_tokens), r.windows, r.windows == 1 ? "" : "s",
+                                    format_seconds(r.seconds), format_bytes(r.peak_memory), r.backend);
+}
+
 std::string to_text(const Error& error) {
   std::string out = fmt::format("error: {}\n", error.what());
   if (!error.help().empty()) out += fmt::format("help: {}\n", indented(error.help(), "      "));

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tersor/base/error.h"
+#include "tersor/entrypoints/evaluate.h"
 #include "tersor/entrypoints/generate.h"
 #include "tersor/entrypoints/inspect.h"
 #include "tersor/entrypoints/oneshot.h"
@@ -18,6 +19,7 @@ std::string to_text(const InspectReport& report);
 std::string to_text(const VerifyReport& report);
 // How it went, in one line; the text itself is printed as it comes.
 std::string to_text(const GenerateReport& report);
+std::string to_text(const EvaluateReport& report);
 // "error: …" and "help: …", as they go to stderr.
 std::string to_text(const Error& error);
 

@@ -28,6 +28,12 @@ TEST(Progress, TellsRateAndRemainingTime) {
   EXPECT_EQ(progress_text(p, 20'000'000), "compressing  75 %  3.00 GB of 4.00 GB  memory 20.0 MB");
 }
 
+TEST(Progress, OfAShareTellsRemainingTime) {
+  EXPECT_EQ(progress_text("evaluating", 0.25, 10, 20'000'000),
+            "evaluating   25 %  30.0s left  memory 20.0 MB");
+  EXPECT_EQ(progress_text("evaluating", 0, 10, 20'000'000), "evaluating    0 %  memory 20.0 MB");
+}
+
 TEST(Errors, HelpStandsUnderTheMessage) {
   EXPECT_EQ(to_text(Error(ErrorCode::kUsage, "what", "one\ntwo")), "error: what\nhelp: one\n      two\n");
   EXPECT_EQ(to_text(Error(ErrorCode::kUsage, "what")), "error: what\n");

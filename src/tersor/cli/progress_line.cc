@@ -36,6 +36,13 @@ std::string progress_text(const RunProgress& p, uint64_t resident) {
   return text + fmt::format("  memory {}", format_bytes(resident));
 }
 
+std::string progress_text(const char* phase, double share, double seconds, uint64_t resident) {
+  std::string text = fmt::format("{:<11} {:3.0f} %", phase, 100 * share);
+  if (seconds >= 0.1 && share > 0)
+    text += fmt::format("  {} left", format_seconds(seconds * (1 - share) / share));
+  return text + fmt::format("  memory {}", format_bytes(resident));
+}
+
 ProgressLine::ProgressLine() : terminal_(::isatty(STDERR_FILENO) == 1) {}
 ProgressLine::~ProgressLine() { clear(); }
 
@@ -44,18 +51,25 @@ void ProgressLine::clear() {
   drawn_ = false;
 }
 
-void ProgressLine::show(const RunProgress& p) {
+void ProgressLine::draw(const std::string& phase, double seconds, const std::string& text) {
   if (terminal_) {
-    fmt::print(stderr, "\r{}\033[K", progress_text(p, resident_bytes()));
+    fmt::print(stderr, "\r{}\033[K", text);
     std::fflush(stderr);
     drawn_ = true;
     return;
   }
-  const bool new_phase = p.phase != last_phase_;
-  if (!new_phase && p.seconds - last_ < kPlainLineSeconds) return;
-  last_phase_ = p.phase;
-  last_ = p.seconds;
-  fmt::print(stderr, "{}\n", progress_text(p, resident_bytes()));
+  if (phase == last_phase_ && seconds - last_ < kPlainLineSeconds) return;
+  last_phase_ = phase;
+  last_ = seconds;
+  fmt::print(stderr, "{}\n", text);
+}
+
+void ProgressLine::show(const RunProgress& p) {
+  draw(p.phase, p.seconds, progress_text(p, resident_bytes()));
+}
+
+void ProgressLine::show(const char* phase, double share, double seconds) {
+  draw(phase, seconds, progress_text(phase, share, seconds, resident_bytes()));
 }
 
 }  // namespace tersor

@@ -10,6 +10,9 @@ namespace tersor {
 // "compressing  42 %  1.3 of 3.1 GB  812 MB/s  2.2s left  memory 41 MB"
 std::string progress_text(const RunProgress& progress, uint64_t resident_bytes);
 
+// "evaluating  42 %  3m 20s left  memory 41 MB"
+std::string progress_text(const char* phase, double share, double seconds, uint64_t resident_bytes);
+
 class ProgressLine {
  public:
   ProgressLine();   // looks whether stderr is a terminal
@@ -17,10 +20,13 @@ class ProgressLine {
 
   // Not safe to call from two threads at once.
   void show(const RunProgress& progress);
+  void show(const char* phase, double share, double seconds);
   // Wipes the line, so that something else can be printed.
   void clear();
 
  private:
+  void draw(const std::string& phase, double seconds, const std::string& text);
+
   bool terminal_ = false;
   bool drawn_ = false;
   double last_ = -1e9;  // seconds of the last plain line

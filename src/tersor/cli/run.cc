@@ -110,6 +110,18 @@ int run_generate(const Arguments& args) {
   return kDone;
 }
 
+int run_eval(const Arguments& args) {
+  ProgressLine line;
+  EvaluateOptions options{.progress = {}, .warn = print_warning};
+  if (!args.quiet) {
+    options.progress = [&](double share, double seconds) { line.show("evaluating", share, seconds); };
+  }
+  const EvaluateReport report = evaluate(args.eval, options);
+  line.clear();
+  print(args.json ? to_json(report) : to_text(report));
+  return kDone;
+}
+
 int dispatch(const Arguments& args) {
   switch (args.command) {
     case Command::kCompress:
@@ -122,6 +134,8 @@ int dispatch(const Arguments& args) {
       return run_verify(args);
     case Command::kGenerate:
       return run_generate(args);
+    case Command::kEval:
+      return run_eval(args);
     case Command::kVersion:
       print(fmt::format("tersor {}", version()));
       return kDone;

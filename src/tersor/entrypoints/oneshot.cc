@@ -1,12 +1,12 @@
 #include "tersor/entrypoints/oneshot.h"
 
 #include <cmath>
-#include <fstream>
 #include <map>
 
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/entrypoints/process_memory.h"
 #include "tersor/entrypoints/session.h"
 #include "tersor/pipelines/data_free.h"
 
@@ -61,16 +61,6 @@ std::vector<ClassErrors> errors_by_class(const CompressionPlan& plan,
     classes[i].relative_error = relative(sums[i].squared_error, sums[i].squared_norm);
   overall = relative(total.squared_error, total.squared_norm);
   return classes;
-}
-
-// The process's own peak since it started.
-uint64_t peak_resident_bytes() {
-  std::ifstream status("/proc/self/status");
-  std::string key;
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) * 1024;
-  }
-  return 0;
 }
 
 RunProgress to_public(const Progress& p) {

@@ -1,4 +1,5 @@
 // The reports as JSON: keys are the names of the fields.
+#include "tersor/entrypoints/evaluate.h"
 #include "tersor/entrypoints/generate.h"
 #include "tersor/entrypoints/inspect.h"
 #include "tersor/entrypoints/oneshot.h"
@@ -80,6 +81,26 @@ std::string to_json(const GenerateReport& r) {
                     {"prompt_seconds", r.prompt_seconds},
                     {"tokens_per_second", r.tokens_per_second},
                     {"warnings", r.warnings}});
+}
+
+std::string to_json(const EvaluateReport& r) {
+  Json json = {{"model", r.model},
+               {"perplexity", r.perplexity},
+               {"mean_nll", r.mean_nll},
+               {"tokens", r.tokens},
+               {"predicted_tokens", r.predicted_tokens},
+               {"windows", r.windows},
+               {"backend", r.backend},
+               {"seconds", r.seconds},
+               {"peak_memory", r.peak_memory},
+               {"warnings", r.warnings}};
+  if (r.reference) {
+    json["reference"] = {{"perplexity", r.reference->perplexity},
+                         {"kl_mean", r.reference->kl_mean},
+                         {"kl_p99", r.reference->kl_p99},
+                         {"top1_agreement", r.reference->top1_agreement}};
+  }
+  return dump_json(json);
 }
 
 std::string to_json(const InspectReport& r) {

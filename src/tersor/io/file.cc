@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -77,6 +78,20 @@ File::File(const std::filesystem::path& path, Open how) : path_(path) {
     ::close(std::exchange(fd_, -1));
     throw Error(code, fmt::format("{} is {}, a file was expected", path.string(), file_kind(st.st_mode)));
   }
+}
+
+File open_temporary_file() {
+  std::error_code unknown;
+  const std::filesystem::path folder = std::filesystem::temp_directory_path(unknown);
+  if (unknown) {
+    throw runtime_error("there is no folder for temporary files: " + unknown.message(),
+                        "set TMPDIR to a folder on a disk with free space");
+  }
+  std::string path = folder / "tersor-XXXXXX";
+  const int fd = ::mkostemp(path.data(), O_CLOEXEC);
+  if (fd < 0) throw io_error(ErrorCode::kRuntime, "make a temporary file in", folder, errno);
+  ::unlink(path.c_str());
+  return {fd, path};
 }
 
 File::~File() {

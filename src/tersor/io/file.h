@@ -49,6 +49,9 @@ class File {
   // Tells the kernel that [offset, offset + length) will not be read again.
   void drop_cache(uint64_t offset, uint64_t length) const;
 
+  // Takes over an open descriptor.
+  File(int fd, std::filesystem::path path) : fd_(fd), path_(std::move(path)) {}
+
   int fd() const { return fd_; }
   const std::filesystem::path& path() const { return path_; }
 
@@ -56,6 +59,10 @@ class File {
   int fd_ = -1;
   std::filesystem::path path_;
 };
+
+// A file without a name in the folder for temporary files ($TMPDIR, else /tmp): it is gone with its
+// descriptor, however the program ends.
+File open_temporary_file();
 
 // The whole file; refuses one above `max_bytes`.
 std::string read_file(const std::filesystem::path& path, uint64_t max_bytes);

@@ -7,6 +7,7 @@
 
 #include "tersor/base/error.h"
 #include "tersor/modeling/evaluation.h"
+#include "tersor/modeling/hidden_store.h"
 
 namespace tersor {
 namespace {
@@ -84,7 +85,7 @@ TEST_F(GenerationTest, PerplexityIsThatOfTheLogits) {
       nll += std::log(total) - all[r * n + static_cast<size_t>(window[r + 1])];
     }
   }
-  const Evaluation got = evaluate(model, ids, {.window = 10, .progress = {}});
+  const Evaluation got = evaluate(model, ids, {.window = 10});
   EXPECT_EQ(got.predicted_tokens, 9u + 9u + 2u);
   EXPECT_NEAR(got.perplexity, std::exp(nll / 20), 1e-3);
   EXPECT_FALSE(got.divergence);
@@ -95,17 +96,70 @@ TEST_F(GenerationTest, DivergesFromAnotherModelOnly) {
   for (int i = 0; i < 30; ++i) ids.push_back(3 + i * 37 % 77);
   Model same{open_checkpoint(golden("llama3")), *backend};
   Model other{open_checkpoint(golden("llama_linear")), *backend};
-  size_t calls = 0;
-  const Evaluation equal =
-      evaluate(model, ids, {.window = 16, .progress = [&](size_t, size_t) { ++calls; }}, &same);
-  EXPECT_EQ(calls, model.config().layers.size());
+  double last = 0;
+  const Evaluation equal = evaluate(model, ids,
+                                    {.window = 16,
+                                     .progress =
+                                         [&](double share) {
+                                           EXPECT_GE(share, last);
+                                           last = share;
+                                         }},
+                                    &same);
+  EXPECT_EQ(last, 1);
   EXPECT_NEAR(equal.divergence->mean, 0, 1e-9);
   EXPECT_EQ(equal.divergence->top1_agreement, 1);
   EXPECT_DOUBLE_EQ(equal.perplexity, equal.reference_perplexity);
-  const Evaluation differs = evaluate(model, ids, {.window = 16, .progress = {}}, &other);
+  const Evaluation differs = evaluate(model, ids, {.window = 16}, &other);
   EXPECT_GT(differs.divergence->mean, 0.1);
   EXPECT_GE(differs.divergence->p99, differs.divergence->mean);
   EXPECT_LT(differs.divergence->top1_agreement, 1);
+}
+
+// Every token but the first is predicted once, from the window that reaches it first.
+TEST_F(GenerationTest, StridesKeepContext) {
+  std::vector<int32_t> ids;
+  for (int i = 0; i < 23; ++i) ids.push_back(3 + i * 37 % 77);
+  const size_t n = model.config().vocabulary;
+  double nll = 0;
+  const auto add = [&](size_t begin, size_t end, size_t first) {
+    const std::vector<float> all = logits(std::span(ids).subspan(begin, end - begin));
+    for (size_t t = first; t < end; ++t) {
+      const float* row = all.data() + (t - 1 - begin) * n;
+      double total = 0;
+      for (size_t i = 0; i < n; ++i) total += std::exp(double{row[i]});
+      nll += std::log(total) - row[static_cast<size_t>(ids[t])];
+    }
+  };
+  add(0, 10, 1);
+  add(4, 14, 10);
+  add(8, 18, 14);
+  add(12, 22, 18);
+  add(16, 23, 22);
+  const Evaluation got = evaluate(model, ids, {.window = 10, .stride = 4});
+  EXPECT_EQ(got.predicted_tokens, 22u);
+  EXPECT_NEAR(got.mean_nll, nll / 22, 1e-5);
+  EXPECT_THROW(evaluate(model, ids, {.window = 10, .stride = 11}), Error);
+}
+
+TEST_F(GenerationTest, AFileHoldsWhatMemoryMayNot) {
+  HiddenStore store(*backend, {3, 3, 2}, 5, 3 * 5 * sizeof(float));
+  EXPECT_EQ(store.memory(), 3 * 5 * sizeof(float));
+  for (int round = 0; round < 2; ++round) {
+    for (size_t i = 0; i < 3; ++i) {
+      const DeviceTensor t = backend->allocate(DType::kF32, store.rows(i), 5);
+      backend->copy_in(
+          t, std::vector<float>(t.size(), static_cast<float>(10 * round + static_cast<int>(i))).data());
+      store.put(i, t);
+    }
+    for (size_t i = 0; i < 3; ++i) {
+      const DeviceTensor t = store.get(i);
+      std::vector<float> values(t.size());
+      backend->copy_out(t, values.data());
+      EXPECT_EQ(values,
+                std::vector<float>(store.rows(i) * 5, static_cast<float>(10 * round + static_cast<int>(i))));
+    }
+  }
+  EXPECT_THROW(evaluate(model, prompt, {.window = 16, .max_memory = 1000}), Error);
 }
 
 }  // namespace

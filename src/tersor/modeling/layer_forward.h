@@ -63,6 +63,9 @@ struct LayerState {
   DeviceTensor mlp_input, mlp_inner, shared_inner;
 };
 
+// Rows that an MLP takes at a time: of what its two halves make, only the product is kept for all of them.
+constexpr size_t kMlpRows = 1024;
+
 std::vector<Stage> layer_stages(const ModelConfig& model, const Layer& layer);
 
 void begin_layer(Backend& backend, const ModelConfig& model, const Layer& layer, LayerState& state);

@@ -1,4 +1,5 @@
 // The second half of a layer: an MLP, or a router with experts.
+#include <algorithm>
 #include <map>
 
 #include "tersor/modeling/layer_forward.h"
@@ -6,8 +7,9 @@
 namespace tersor {
 namespace {
 
-// What `down` reads.
-DeviceTensor mlp_inner(Backend& backend, const ModelConfig& model, const Mlp& mlp, const DeviceTensor& x) {
+// What `down` reads, of some rows.
+DeviceTensor mlp_inner_rows(Backend& backend, const ModelConfig& model, const Mlp& mlp,
+                            const DeviceTensor& x) {
   const Activation activation = model.mlp.activation;
   if (mlp.gate_up) {
     const DeviceTensor both = apply_linear(backend, mlp.gate_up, x);
@@ -27,6 +29,17 @@ DeviceTensor mlp_inner(Backend& backend, const ModelConfig& model, const Mlp& ml
   const DeviceTensor gate = apply_linear(backend, mlp.gate, x);
   backend.gated(activation, gate, up, gate);
   return gate;
+}
+
+DeviceTensor mlp_inner(Backend& backend, const ModelConfig& model, const Mlp& mlp, const DeviceTensor& x) {
+  if (x.rows <= kMlpRows) return mlp_inner_rows(backend, model, mlp, x);
+  const DeviceTensor inner = backend.allocate(DType::kF32, x.rows, mlp.down.weight->in);
+  for (size_t begin = 0; begin < x.rows; begin += kMlpRows) {
+    const size_t rows = std::min(kMlpRows, x.rows - begin);
+    const DeviceTensor part = mlp_inner_rows(backend, model, mlp, x.sub_rows(begin, rows));
+    backend.copy_block(part, 0, 0, rows, inner.cols, inner, begin, 0);
+  }
+  return inner;
 }
 
 }  // namespace

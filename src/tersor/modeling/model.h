@@ -22,8 +22,9 @@ struct KvCache {
 // Not thread-safe. The back end must outlive it. Token ids beyond the vocabulary throw Error(kInput).
 class Model {
  public:
-  // Opens the checkpoint and loads what is no layer: embeddings, final norm, head. Throws Error(kInput) for
-  // an architecture that cannot be run.
+  // Reads the configuration and the final norm; other weights come when they are needed. Throws Error(kInput)
+  // for an architecture that cannot be run, and for embeddings or a head that are missing or of another
+  // shape.
   Model(Checkpoint checkpoint, Backend& backend);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
@@ -34,15 +35,19 @@ class Model {
 
   // One layer, by itself, for passes that hold one at a time.
   Layer load_layer(size_t index) const;
-  // All of them, for generation; done by the first call that needs them.
+  // All of them, the embeddings and the head, for generation; done by the first call that needs them.
   void load_all_layers();
 
   // Rotary tables for sequences of up to `length` positions.
   std::vector<RopeTable> make_ropes(size_t length) const;
-  // [ids, hidden]
+  // [ids, hidden]; before load_all_layers() the rows are read from the file.
   DeviceTensor embed(std::span<const int32_t> ids) const;
-  // Final norm and head: [rows, hidden] → [rows, vocabulary].
-  DeviceTensor head(const DeviceTensor& hidden) const;
+  DeviceTensor final_norm(const DeviceTensor& hidden) const;
+  // The part of the head that makes logits [begin, begin + count) of the vocabulary, `begin` a multiple of
+  // 128.
+  Linear load_head(size_t begin, size_t count) const;
+  // Logits [rows, outputs of `head`] of what final_norm() gave.
+  DeviceTensor apply_head(const Linear& head, const DeviceTensor& normed) const;
 
   // The first layer whose output for `ids` holds a NaN or an infinity; -1: the embedding; nullopt: none.
   std::optional<int> first_layer_not_finite(std::span<const int32_t> ids);
@@ -56,6 +61,7 @@ class Model {
   DeviceTensor step(std::span<const int32_t> ids, KvCache& cache);
 
  private:
+  Shape embedding_shape() const { return {config_.vocabulary, config_.hidden}; }
   DeviceTensor run_layers(DeviceTensor hidden, std::vector<SequenceSpan> sequences, KvCache* cache,
                           std::span<const RopeTable> ropes);
 

@@ -1,5 +1,6 @@
 #include "tersor/modeling/weight_loader.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -11,6 +12,9 @@
 
 namespace tersor {
 namespace {
+
+// What is read or dequantized at a time on its way to the device.
+constexpr size_t kChunkBytes = size_t{8} << 20;
 
 Error missing(const Checkpoint& checkpoint, const std::string& tensor) {
   return input_error(
@@ -83,7 +87,7 @@ std::vector<std::byte> WeightLoader::read(const std::string& tensor) const {
   return bytes;
 }
 
-DeviceTensor WeightLoader::load_tensor(const std::string& name, const Shape& expected) const {
+const TensorInfo& WeightLoader::weight_info(const std::string& name, const Shape& expected) const {
   const auto it = checkpoint_->tensors.find(name);
   if (it == checkpoint_->tensors.end()) throw missing(*checkpoint_, name);
   const TensorInfo& info = checkpoint_->info(it->second);
@@ -93,10 +97,44 @@ DeviceTensor WeightLoader::load_tensor(const std::string& name, const Shape& exp
                                   checkpoint_->folder.string(), name, dtype_name(info.dtype)),
                       "weights quantized in a format other than compressed-tensors cannot be run");
   }
+  return info;
+}
+
+DeviceTensor WeightLoader::load_tensor(const std::string& name, const Shape& expected) const {
+  const TensorInfo& info = weight_info(name, expected);
   const size_t cols = expected.back();
-  const DeviceTensor tensor =
-      backend_->allocate(info.dtype, cols == 0 ? 0 : info.bytes() / dtype_size(info.dtype) / cols, cols);
-  backend_->copy_in(tensor, read(name).data());
+  return load_rows(name, expected, 0, cols == 0 ? 0 : info.bytes() / dtype_size(info.dtype) / cols);
+}
+
+DeviceTensor WeightLoader::load_rows(const std::string& name, const Shape& expected, size_t begin,
+                                     size_t count) const {
+  const TensorInfo& info = weight_info(name, expected);
+  const size_t cols = expected.back(), row_bytes = cols * dtype_size(info.dtype);
+  const DeviceTensor tensor = backend_->allocate(info.dtype, count, cols);
+  const ByteSource& source = *checkpoint_->shards[checkpoint_->tensors.at(name).shard].source;
+  const size_t step = std::max<size_t>(1, kChunkBytes / std::max<size_t>(1, row_bytes));
+  std::vector<std::byte> bytes;
+  for (size_t row = 0; row < count; row += step) {
+    const size_t rows = std::min(step, count - row);
+    bytes.resize(rows * row_bytes);
+    source.read_at(info.begin + (begin + row) * row_bytes, bytes);
+    backend_->copy_in(tensor.sub_rows(row, rows), bytes.data());
+  }
+  return tensor;
+}
+
+DeviceTensor WeightLoader::gather_rows(const std::string& name, const Shape& expected,
+                                       std::span<const int32_t> rows) const {
+  const TensorInfo& info = weight_info(name, expected);
+  const size_t row_bytes = expected.back() * dtype_size(info.dtype);
+  const ByteSource& source = *checkpoint_->shards[checkpoint_->tensors.at(name).shard].source;
+  std::vector<std::byte> bytes(rows.size() * row_bytes);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    source.read_at(info.begin + static_cast<size_t>(rows[i]) * row_bytes,
+                   std::span(bytes).subspan(i * row_bytes, row_bytes));
+  }
+  const DeviceTensor tensor = backend_->allocate(info.dtype, rows.size(), expected.back());
+  backend_->copy_in(tensor, bytes.data());
   return tensor;
 }
 
@@ -134,14 +172,18 @@ Norm WeightLoader::load_norm(const std::string& name, size_t width) const {
   return norm;
 }
 
-DeviceTensor WeightLoader::decompress(const QuantizationScheme& scheme, const std::string& module, size_t out,
-                                      size_t in) const {
+DType WeightLoader::compressed_dtype() const {
   const std::string key = checkpoint_->config.contains("dtype") ? "dtype" : "torch_dtype";
   const auto named = checkpoint_->config.find(key);
   const auto dtype = named != checkpoint_->config.end() && named->is_string()
                          ? dtype_from_torch_name(named->get<std::string>())
                          : std::nullopt;
-  const DType weight_dtype = dtype && is_weight_dtype(*dtype) ? *dtype : DType::kBF16;
+  return dtype && is_weight_dtype(*dtype) ? *dtype : DType::kBF16;
+}
+
+DeviceTensor WeightLoader::decompress(const QuantizationScheme& scheme, const std::string& module, size_t out,
+                                      size_t in, size_t begin, size_t count) const {
+  const DType weight_dtype = compressed_dtype();
   std::map<std::string, std::vector<std::byte>> bytes;
   std::map<std::string, std::span<const std::byte>> stored;
   for (const StoredTensor& tensor : stored_tensors(scheme, weight_dtype, out, in)) {
@@ -153,10 +195,18 @@ DeviceTensor WeightLoader::decompress(const QuantizationScheme& scheme, const st
       throw wrong_shape(*checkpoint_, info, tensor.shape);
     stored[tensor.suffix] = bytes[tensor.suffix] = read(name);
   }
-  std::vector<float> values(out * in);
-  decompress_rows(scheme, stored, weight_dtype, out, in, 0, out, cpu_quantize_kernels(), values.data());
-  const DeviceTensor weight = backend_->allocate(DType::kF32, out, in);
-  backend_->copy_in(weight, values.data());
+  const DeviceTensor weight = backend_->allocate(DType::kF32, count, in);
+  const size_t align = row_alignment(scheme);
+  const size_t step =
+      std::max<size_t>(1, kChunkBytes / std::max<size_t>(1, in * sizeof(float)) / align) * align;
+  std::vector<float> values;
+  for (size_t row = 0; row < count; row += step) {
+    const size_t rows = std::min(step, count - row);
+    values.resize(rows * in);
+    decompress_rows(scheme, stored, weight_dtype, out, in, begin + row, rows, cpu_quantize_kernels(),
+                    values.data());
+    backend_->copy_in(weight.sub_rows(row, rows), values.data());
+  }
   return weight;
 }
 
@@ -176,17 +226,30 @@ void WeightLoader::quantize_input(const QuantizationScheme& scheme, Linear& line
   linear.input_quant = quant;
 }
 
+void WeightLoader::check_linear(const std::string& name, size_t out, size_t in) const {
+  const QuantizationScheme* scheme = scheme_of(name);
+  if (scheme == nullptr || !scheme->weights) weight_info(name + ".weight", {out, in});
+}
+
 Linear WeightLoader::load_linear(const std::string& name, size_t out, size_t in) const {
+  return load_linear_rows(name, out, in, 0, out);
+}
+
+Linear WeightLoader::load_linear_rows(const std::string& name, size_t out, size_t in, size_t begin,
+                                      size_t count) const {
   Linear linear;
   linear.name = name;
   const QuantizationScheme* scheme = scheme_of(name);
   if (scheme != nullptr && scheme->weights) {
-    linear.weight = backend_->pack(decompress(*scheme, name, out, in));
+    linear.weight = backend_->pack(decompress(*scheme, name, out, in, begin, count));
   } else {
-    linear.weight = backend_->pack(load_tensor(name + ".weight", {out, in}));
+    linear.weight = backend_->pack(load_rows(name + ".weight", {out, in}, begin, count));
   }
   if (scheme != nullptr) quantize_input(*scheme, linear);
-  if (has(name + ".bias")) linear.bias = load_vector(name + ".bias", out);
+  if (has(name + ".bias")) {
+    const DeviceTensor bias = load_vector(name + ".bias", out);
+    linear.bias = bias.reshaped(out, 1).sub_rows(begin, count).reshaped(1, count);
+  }
   return linear;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,12 +21,21 @@ class WeightLoader {
   WeightLoader(const Checkpoint& checkpoint, Backend& backend);
 
   bool has(const std::string& tensor) const { return checkpoint_->tensors.contains(tensor); }
-  // A floating-point tensor in its own dtype.
+  // A floating-point tensor in its own dtype, [size / last dimension, last dimension].
   DeviceTensor load_tensor(const std::string& name, const Shape& expected) const;
+  // Rows [begin, begin + count) of it.
+  DeviceTensor load_rows(const std::string& name, const Shape& expected, size_t begin, size_t count) const;
+  // Single rows of it, in the order asked for.
+  DeviceTensor gather_rows(const std::string& name, const Shape& expected,
+                           std::span<const int32_t> rows) const;
+  // Throws as load_linear would for a weight that is missing or has another shape.
+  void check_linear(const std::string& name, size_t out, size_t in) const;
   // The same as f32 [1, size].
   DeviceTensor load_vector(const std::string& name, size_t size) const;
   Norm load_norm(const std::string& name, size_t width) const;
   Linear load_linear(const std::string& name, size_t out, size_t in) const;
+  // The linear that makes outputs [begin, begin + count) alone; `begin` is a multiple of 128.
+  Linear load_linear_rows(const std::string& name, size_t out, size_t in, size_t begin, size_t count) const;
   // Slice e of a tensor [experts, out, in] becomes the linear `<name>.<e>`.
   std::vector<Linear> load_stacked(const std::string& name, size_t experts, size_t out, size_t in) const;
 
@@ -38,8 +48,10 @@ class WeightLoader {
   const QuantizationScheme* scheme_of(const std::string& module) const;
   std::vector<std::byte> read(const std::string& tensor) const;
   float load_scalar(const std::string& name) const;
-  DeviceTensor decompress(const QuantizationScheme& scheme, const std::string& module, size_t out,
-                          size_t in) const;
+  const TensorInfo& weight_info(const std::string& name, const Shape& expected) const;
+  DType compressed_dtype() const;
+  DeviceTensor decompress(const QuantizationScheme& scheme, const std::string& module, size_t out, size_t in,
+                          size_t begin, size_t count) const;
   void quantize_input(const QuantizationScheme& scheme, Linear& linear) const;
 
   const Checkpoint* checkpoint_;

@@ -1,5 +1,6 @@
 #include "tersor/backend/cpu/cpu_backend.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -67,6 +68,32 @@ void CpuBackend::softmax(const DeviceTensor& x, const DeviceTensor& y) {
     const float total = rows_.exp_minus(in, x.cols, rows_.largest(in, x.cols), out);
     rows_.scale_add(0, out, x.cols, 1 / total, out);
   });
+}
+
+void CpuBackend::fold_softmax(const DeviceTensor& x, size_t first_column, const DeviceTensor& other,
+                              const DeviceTensor& targets, const DeviceTensor& state) {
+  require_fold_softmax_shapes(x, other, targets, state);
+  const size_t n = x.cols;
+  const DeviceTensor exps = allocate(DType::kF32, static_cast<size_t>(threads_), n);
+#pragma omp parallel for num_threads(threads_)
+  for (size_t r = 0; r < x.rows; ++r) {
+    const float* row = x.data<float>() + r * n;
+    float* e = exps.data<float>() + static_cast<size_t>(omp_get_thread_num()) * n;
+    SoftmaxSums& sums = state.data<SoftmaxSums>()[r];
+    const float largest = rows_.largest(row, n);
+    if (largest > sums.largest) {
+      const float shrink = std::exp(sums.largest - largest);
+      sums.sum *= shrink;
+      sums.difference *= shrink;
+      sums.largest = largest;
+      sums.column =
+          static_cast<float>(first_column + static_cast<size_t>(std::find(row, row + n, largest) - row));
+    }
+    sums.sum += rows_.exp_minus(row, n, sums.largest, e);
+    if (other) sums.difference += rows_.weighted_difference(e, row, other.data<float>() + r * n, n);
+    const auto target = static_cast<size_t>(targets.data<int32_t>()[r]);
+    if (target >= first_column && target - first_column < n) sums.target = row[target - first_column];
+  }
 }
 
 void CpuBackend::activate(Activation activation, const DeviceTensor& x, const DeviceTensor& y) {

@@ -33,6 +33,8 @@ class CpuBackend : public ReferenceBackend {
   void attention(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k,
                  const DeviceTensor& v, const DeviceTensor& out) override;
   void softmax(const DeviceTensor& x, const DeviceTensor& y) override;
+  void fold_softmax(const DeviceTensor& x, size_t first_column, const DeviceTensor& other,
+                    const DeviceTensor& targets, const DeviceTensor& state) override;
   void activate(Activation activation, const DeviceTensor& x, const DeviceTensor& y) override;
   void gated(Activation activation, const DeviceTensor& gate, const DeviceTensor& up,
              const DeviceTensor& y) override;

@@ -17,9 +17,17 @@ namespace tersor {
 namespace HWY_NAMESPACE {
 
 const RowKernels& RowTable() {
-  static const RowKernels kKernels = {
-      hwy::TargetName(HWY_TARGET), rows::Largest,   rows::ExpMinus, rows::SoftCap, rows::Activate, rows::Sum,
-      rows::SquaredDistance,       rows::Normalize, rows::ScaleAdd, rows::ToBf16};
+  static const RowKernels kKernels = {hwy::TargetName(HWY_TARGET),
+                                      rows::Largest,
+                                      rows::ExpMinus,
+                                      rows::SoftCap,
+                                      rows::Activate,
+                                      rows::Sum,
+                                      rows::SquaredDistance,
+                                      rows::Normalize,
+                                      rows::ScaleAdd,
+                                      rows::WeightedDifference,
+                                      rows::ToBf16};
   return kKernels;
 }
 

@@ -25,6 +25,8 @@ struct RowKernels {
                     const float* bias, float* y);
   // y = a·x + b·y.
   void (*scale_add)(float a, const float* x, size_t n, float b, float* y);
+  // Σ weight · (x − y).
+  float (*weighted_difference)(const float* weight, const float* x, const float* y, size_t n);
   // Rounds to nearest, ties to even.
   void (*to_bf16)(const float* x, size_t n, uint16_t* y);
 };

@@ -127,6 +127,32 @@ void ReferenceBackend::softmax(const DeviceTensor& x, const DeviceTensor& y) {
   }
 }
 
+void ReferenceBackend::fold_softmax(const DeviceTensor& x, size_t first_column, const DeviceTensor& other,
+                                    const DeviceTensor& targets, const DeviceTensor& state) {
+  require_fold_softmax_shapes(x, other, targets, state);
+  for (size_t r = 0; r < x.rows; ++r) {
+    const float* row = x.data<float>() + r * x.cols;
+    auto& sums = state.data<SoftmaxSums>()[r];
+    const float* best = std::max_element(row, row + x.cols);
+    const float before = sums.largest;
+    if (*best > sums.largest) {
+      sums.largest = *best;
+      sums.column = static_cast<float>(first_column + static_cast<size_t>(best - row));
+    }
+    const double shrink = std::exp(double{before} - sums.largest);
+    double sum = sums.sum * shrink, difference = sums.difference * shrink;
+    for (size_t i = 0; i < x.cols; ++i) {
+      const double e = std::exp(double{row[i]} - sums.largest);
+      sum += e;
+      if (other) difference += e * (double{row[i]} - other.data<float>()[r * x.cols + i]);
+    }
+    sums.sum = static_cast<float>(sum);
+    sums.difference = static_cast<float>(difference);
+    const auto target = static_cast<size_t>(targets.data<int32_t>()[r]);
+    if (target >= first_column && target - first_column < x.cols) sums.target = row[target - first_column];
+  }
+}
+
 void ReferenceBackend::activate(Activation activation, const DeviceTensor& x, const DeviceTensor& y) {
   each(x, y, [&](size_t, float value) { return activation_value(activation, value); });
 }

@@ -175,6 +175,15 @@ void ScaleAdd(float a, const float* x, size_t n, float b, float* y) {
   });
 }
 
+float WeightedDifference(const float* weight, const float* x, const float* y, size_t n) {
+  const D d;
+  V total = hn::Zero(d);
+  each(x, n, [&](V v, size_t i, size_t count) {  // weights behind the end are loaded as zeros
+    total = hn::MulAdd(load_some(weight + i, count), hn::Sub(v, load_some(y + i, count)), total);
+  });
+  return hn::GetLane(hn::SumOfLanes(d, total));
+}
+
 void ToBf16(const float* x, size_t n, uint16_t* y) {
   const D d;
   const hn::RebindToUnsigned<D> du;

@@ -1,0 +1,65 @@
+#include "tersor/entrypoints/evaluate.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "tersor/base/error.h"
+#include "tersor/entrypoints/process_memory.h"
+#include "tersor/entrypoints/runtime.h"
+#include "tersor/io/file.h"
+#include "tersor/modeling/evaluation.h"
+#include "tersor/tokenizer/tokenizer.h"
+
+namespace tersor {
+namespace {
+
+// Text beyond the tokenizer's limit is refused before it is read.
+constexpr uint64_t kMaxText = uint64_t{1} << 29;
+
+std::vector<int32_t> read_tokens(const std::string& file, const Tokenizer& tokenizer) {
+  const std::string text = read_file(file, kMaxText);
+  if (text.empty())
+    throw usage_error(fmt::format("the text {} is empty", file), "give a file with some text");
+  return tokenizer.encode(text, false);
+}
+
+}  // namespace
+
+EvaluateReport evaluate(const EvaluateRequest& request, const EvaluateOptions& options) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  EvaluateReport report;
+  const auto warn = [&](const std::string& text) {
+    report.warnings.push_back(text);
+    if (options.warn) options.warn(text);
+  };
+  const std::unique_ptr<Backend> backend = make_backend(request.dtype, request.threads);
+  report.backend = backend->describe();
+  Model model(open_checkpoint(request.model), *backend);
+  std::optional<Model> reference;
+  if (!request.reference.empty()) reference.emplace(open_checkpoint(request.reference), *backend);
+  report.model = model.checkpoint().folder.string();
+  const std::vector<int32_t> ids = read_tokens(request.text_file, Tokenizer::load(model.checkpoint().folder));
+  report.tokens = ids.size();
+  warn_of_length(model.config(), std::min(request.window, ids.size()), warn);
+
+  EvaluationOptions run{.window = request.window, .stride = request.stride, .max_memory = request.max_memory};
+  if (options.progress) run.progress = [&](double share) { options.progress(share, seconds()); };
+  const Evaluation result = evaluate(model, ids, run, reference ? &*reference : nullptr);
+  report.perplexity = result.perplexity;
+  report.mean_nll = result.mean_nll;
+  report.predicted_tokens = result.predicted_tokens;
+  report.windows = result.windows;
+  if (result.divergence) {
+    report.reference = ReferenceComparison{result.reference_perplexity, result.divergence->mean,
+                                           result.divergence->p99, result.divergence->top1_agreement};
+  }
+  report.seconds = seconds();
+  report.peak_memory = peak_resident_bytes();
+  return report;
+}
+
+}  // namespace tersor

@@ -1,0 +1,67 @@
+#include "tersor/modeling/evaluation_memory.h"
+
+#include <algorithm>
+
+namespace tersor {
+namespace {
+
+// The program with oneDNN, OpenBLAS and the kernels they generate, their scratch, the blocks that the back
+// end keeps for reuse, and what is read at a time (measured).
+constexpr uint64_t kProgram = 160'000'000;
+
+// Of a linear on the device: as it is stored, but compressed ones are dequantized to f32.
+uint64_t bytes_per_weight(const Model& model) {
+  if (model.checkpoint().config.contains("quantization_config")) return 4;
+  const auto& tensors = model.checkpoint().tensors;
+  const auto it = tensors.find(model.config().embedding_name + ".weight");
+  return it == tensors.end() ? 4 : dtype_size(model.checkpoint().info(it->second).dtype);
+}
+
+}  // namespace
+
+uint64_t layer_weights(const ModelConfig& config, size_t index) {
+  const AttentionConfig& a = config.attention;
+  const uint64_t hidden = config.hidden, heads = a.heads;
+  uint64_t weights = 0;
+  if (a.mla) {
+    const MlaConfig& m = *a.mla;
+    weights += m.q_rank > 0 ? m.q_rank * (hidden + heads * a.head_dim) : hidden * heads * a.head_dim;
+    weights += (m.kv_rank + m.rope_dim) * hidden + heads * (m.nope_dim + a.value_dim) * m.kv_rank;
+  } else {
+    weights += hidden * (heads * a.head_dim + a.kv_heads * (a.head_dim + a.value_dim));
+  }
+  weights += hidden * heads * a.value_dim;
+  if (config.layers[index].moe) {
+    const MoeConfig& moe = config.moe;
+    return weights + hidden * (moe.experts + 3 * (moe.experts * moe.intermediate + moe.shared_intermediate));
+  }
+  return weights + (config.mlp.gated ? 3 : 2) * hidden * config.mlp.intermediate;
+}
+
+uint64_t evaluation_memory(const Model& model, size_t window) {
+  const ModelConfig& config = model.config();
+  const AttentionConfig& a = config.attention;
+  const uint64_t hidden = config.hidden, bytes = bytes_per_weight(model);
+  uint64_t layer = 0, widest = 0, inner = 0;
+  for (size_t i = 0; i < config.layers.size(); ++i) {
+    layer = std::max(layer, layer_weights(config, i));
+    const bool moe = config.layers[i].moe;
+    const uint64_t width = moe ? config.moe.intermediate : config.mlp.intermediate;
+    widest = std::max(widest, width);
+    inner = std::max(inner, moe ? config.moe.route.top_k * width + config.moe.shared_intermediate : width);
+  }
+  // While it is multiplied, a weight is there once more in the layout of the kernel.
+  const uint64_t laid_out = 4 * hidden * std::max({widest, a.heads * a.head_dim, a.heads * a.value_dim});
+  // Of a window: its hidden state with the norm of it, then queries, keys, values and the result of
+  // attention, or what the MLP makes, and half of the wider one in bf16.
+  const uint64_t kv = a.mla ? a.heads : a.kv_heads;
+  const uint64_t attention = a.heads * (a.head_dim + a.value_dim) + kv * (a.head_dim + a.value_dim);
+  const uint64_t activations = 4 * window * (2 * hidden + std::max(attention, inner + inner / 2) + hidden);
+  const uint64_t chunk = 4 * 2 * std::min<uint64_t>(window, kMlpRows) * widest;
+  const uint64_t in_layer = layer * bytes + laid_out + activations + chunk;
+  const uint64_t slice = std::min<uint64_t>(kHeadSlice, config.vocabulary);
+  const uint64_t in_head = slice * hidden * (bytes + 4) + 2 * 4 * kHeadTokens * slice + 8 * window * hidden;
+  return kProgram + std::max(in_layer, in_head);
+}
+
+}  // namespace tersor
