@@ -2,9 +2,9 @@
 //
 //   quantize_bench --benchmark_filter=bf16_to --benchmark_repetitions=5
 //
-// Each benchmark walks a bf16 matrix larger than the caches in row blocks that fit them, as the pipeline
-// does. `of_read` is the share of the read bandwidth, measured at the start with as many threads. On a shared
-// machine take the best repetition.
+// Each benchmark goes over one block of bf16 rows again and again, which stays in the second-level cache,
+// where the pipeline's pread has put it. `of_read` is the share of the bandwidth at which as many threads
+// read a matrix larger than the caches, measured at the start. On a shared machine take the best repetition.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -90,26 +90,29 @@ using Step = void (*)(Work&, const WeightView& block);
 
 void run(benchmark::State& state, const QuantizeKernels* kernels, Step step) {
   Work work{*kernels};
-  const WeightView mine = share(state.thread_index(), state.threads());
+  const WeightView block = share(state.thread_index(), state.threads()).sub_rows(0, kBlockRows);
   for (auto _ : state) {
-    for (size_t r = 0; r < mine.rows; r += kBlockRows) step(work, mine.sub_rows(r, kBlockRows));
+    step(work, block);
     benchmark::ClobberMemory();
   }
-  const auto bytes = static_cast<double>(state.iterations()) * static_cast<double>(2 * mine.rows * mine.cols);
+  const auto bytes = static_cast<double>(state.iterations()) * static_cast<double>(2 * kBlockRows * kCols);
   state.counters["source"] = benchmark::Counter(bytes, benchmark::Counter::kIsRate);
   state.counters["of_read"] =
       benchmark::Counter(bytes / read_bandwidth(state.threads()), benchmark::Counter::kIsRate);
 }
 
-// range → scale → codes, in groups of consecutive columns.
+// range → scale → codes and their error, in groups of consecutive columns.
 template <size_t kGroup, CodeKind kKind, int kBits, bool kSymmetric, ScaleStorage kStorage>
 void quantize(Work& work, const WeightView& block) {
   const CodeSpec spec{kKind, kBits};
   const size_t groups = block.rows * block.cols / kGroup;
   work.k.minmax_groups(block, kGroup, work.ranges.data());
   work.ranges_to_scales(groups, spec, kSymmetric, kStorage);
-  work.k.quantize_groups(block, kGroup, spec, work.scales.data(),
-                         kSymmetric ? nullptr : work.zero_points.data(), work.codes.data());
+  double error = 0, norm = 0;
+  work.k.quantize_and_measure(block, kGroup, spec, work.scales.data(),
+                              kSymmetric ? nullptr : work.zero_points.data(), work.codes.data(), &error,
+                              &norm);
+  benchmark::DoNotOptimize(error + norm);
 }
 
 template <size_t kGroup, int kBits, bool kSymmetric>

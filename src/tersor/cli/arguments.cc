@@ -1,5 +1,7 @@
 #include "tersor/cli/arguments.h"
 
+#include <charconv>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -31,6 +33,20 @@ std::array<int64_t, 2> parse_block(const std::string& text) {
                     "give rows and columns: `--block-structure 64,64`");
 }
 
+// Whole numbers of 1 or more, and `also`; `what` completes "takes …".
+CLI::Validator count(const char* what, int64_t also = 1) {
+  return CLI::Validator(
+      [what, also](const std::string& text) {
+        int64_t value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool is_number = error == std::errc() && end == text.data() + text.size();
+        if (is_number && (value >= 1 || value == also)) return std::string();
+        return fmt::format("takes {}, not `{}`", what, text);
+      },
+      "");
+}
+constexpr const char* kOneOrMore = "a whole number of 1 or more";
+
 struct Raw {
   int64_t group_size = 0;
   std::string block_structure;
@@ -51,20 +67,21 @@ void add_request(CLI::App* app, Arguments& args, Raw& raw) {
                   "Modules to leave as they are, e.g. lm_head or 're:.*mlp.gate$'; may be repeated")
       ->allow_extra_args(false);
   app->add_option("--observer", r.observer, "How weight ranges are found: memoryless_minmax, mse");
-  app->add_option("--group-size", raw.group_size, "Columns that share a scale, instead of the scheme's")
-      ->check(CLI::PositiveNumber);
+  app->add_option("--group-size", raw.group_size,
+                  "Columns that share a scale, instead of the scheme's; -1: the whole row")
+      ->check(count("a number of columns, or -1 for one scale a row", -1));
   app->add_option("--block-structure", raw.block_structure,
                   "Rows,columns that share a scale, instead of the scheme's");
   app->add_option("--tp", r.tensor_parallel, "Tensor-parallel size that the result will be served with [1]")
-      ->check(CLI::PositiveNumber);
+      ->check(count(kOneOrMore));
   app->add_option("--reader", r.reader,
                   "Who must load the result: vllm, transformers, all, or any of them [any; with --tp: vllm]");
-  app->add_option("--threads", r.threads, "Threads [one per CPU]")->check(CLI::PositiveNumber);
+  app->add_option("--threads", r.threads, "Threads [one per CPU]")->check(count(kOneOrMore));
 }
 
 void add_runtime(CLI::App* app, std::string& dtype, size_t& threads) {
   app->add_option("--dtype", dtype, "Of matrix products: f32, bf16, auto [auto: bf16 where the CPU has it]");
-  app->add_option("--threads", threads, "Threads [one per CPU]")->check(CLI::PositiveNumber);
+  app->add_option("--threads", threads, "Threads [one per CPU]")->check(count(kOneOrMore));
 }
 
 CLI::App* add_generate(CLI::App& app, Arguments& args) {
@@ -92,10 +109,10 @@ CLI::App* add_eval(CLI::App& app, Arguments& args, Raw& raw) {
   eval->add_option("model", r.model, "Checkpoint folder or Hub id")->required();
   eval->add_option("--text", r.text_file, "File with the text")->required();
   eval->add_option("--reference", r.reference, "Model to compare with: KL divergence and top-1 agreement");
-  eval->add_option("--window", r.window, "Tokens that are run together [2048]")->check(CLI::PositiveNumber);
+  eval->add_option("--window", r.window, "Tokens that are run together [2048]")->check(count(kOneOrMore));
   eval->add_option("--stride", r.stride,
                    "Tokens from window to window; below the window they overlap [the window]")
-      ->check(CLI::PositiveNumber);
+      ->check(count(kOneOrMore));
   eval->add_option("--max-memory", raw.max_memory, "Memory to keep to, e.g. 1GiB or 800MB");
   add_runtime(eval, r.dtype, r.threads);
   eval->add_flag("--json", args.json, "Print JSON");
@@ -149,7 +166,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
       app.add_subcommand("verify", "Read a compressed checkpoint back and compare it with its source");
   verify->add_option("folder", args.folder, "Compressed checkpoint")->required();
   verify->add_option("--reference", args.reference, "The source it was made from")->required();
-  verify->add_option("--threads", args.request.threads, "Threads [one per CPU]")->check(CLI::PositiveNumber);
+  verify->add_option("--threads", args.request.threads, "Threads [one per CPU]")->check(count(kOneOrMore));
   verify->add_flag("--json", args.json, "Print JSON");
   verify->add_flag("--quiet", args.quiet, "Print failures only");
 
@@ -183,7 +200,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
                  : name == "generate" ? Command::kGenerate
                  : name == "eval"     ? Command::kEval
                                       : Command::kVersion;
-  if (raw.group_size > 0) args.request.group_size = raw.group_size;
+  if (raw.group_size != 0) args.request.group_size = raw.group_size;
   if (!raw.block_structure.empty()) args.request.block_structure = parse_block(raw.block_structure);
   if (!raw.max_memory.empty()) {
     const auto bytes = parse_bytes(raw.max_memory);

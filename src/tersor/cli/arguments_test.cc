@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tersor/base/error.h"
@@ -49,6 +50,16 @@ TEST(Arguments, BlocksAreRowsAndColumns) {
     const Error error = error_of({"plan", "M", "--block-structure", bad});
     EXPECT_EQ(error.code(), ErrorCode::kUsage) << bad;
     EXPECT_EQ(error.help(), "give rows and columns: `--block-structure 64,64`") << bad;
+  }
+}
+
+TEST(Arguments, NumbersOutOfRangeAreNamed) {
+  EXPECT_EQ(parse({"plan", "M", "--group-size", "-1"}).request.group_size, -1);
+  EXPECT_STREQ(error_of({"plan", "M", "--group-size", "0"}).what(),
+               "--group-size: takes a number of columns, or -1 for one scale a row, not `0`");
+  for (const char* bad : {"0", "-3", "two", "1.5", "99999999999999999999", ""}) {
+    EXPECT_STREQ(error_of({"plan", "M", "--threads", bad}).what(),
+                 fmt::format("--threads: takes a whole number of 1 or more, not `{}`", bad).c_str());
   }
 }
 

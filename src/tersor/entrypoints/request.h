@@ -22,7 +22,8 @@ struct CompressionRequest {
   std::vector<std::string> ignore;  // modules to leave as they are; the same forms
   std::string observer;             // of weights: "memoryless_minmax", "mse", …; empty: the scheme's own
 
-  // Instead of the recipe's sizes: columns that share a scale; [rows, columns] of a block.
+  // Instead of the recipe's sizes: columns that share a scale (-1: the whole row); [rows, columns] of a
+  // block.
   std::optional<int64_t> group_size;
   std::optional<std::array<int64_t, 2>> block_structure;
 

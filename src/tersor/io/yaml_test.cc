@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -148,6 +149,17 @@ TEST(Yaml, ErrorsNameThePlace) {
   EXPECT_EQ(error_of("a: *y\n"), "r.yaml:1:4: not valid YAML: the referenced anchor is not defined");
   EXPECT_EQ(error_of("<<: 5\n"),
             "r.yaml:1:5: `<<` merges a mapping or a list of mappings, but this is neither");
+}
+
+TEST(Yaml, EscapesThatGiveNoUtf8AreRefused) {
+  EXPECT_EQ(parse_yaml("a: \"\\u0085\\u00A0\\U0001F600\"", "r.yaml").entries.at(0).value.scalar,
+            "\xC2\x85\xC2\xA0\xF0\x9F\x98\x80");
+  for (const char* bad : {"\\N", "\\_"}) {
+    EXPECT_EQ(error_of(fmt::format("a: \"x{}\"", bad)),
+              "r.yaml:1:4: an escape in this text does not give UTF-8");
+    EXPECT_EQ(error_of(fmt::format("\"x{}\": a", bad)),
+              "r.yaml:1:1: an escape in this text does not give UTF-8");
+  }
 }
 
 TEST(Yaml, HostileTextIsRefused) {

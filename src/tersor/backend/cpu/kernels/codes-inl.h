@@ -48,7 +48,7 @@ struct IntCoder {
     const VF sum = hn::Add(y, shifter);
     VF steps = hn::Sub(sum, shifter);
     if constexpr (kZeroPoint) steps = hn::Sub(steps, k.zero_point);
-    return {hn::BitCast(DI(), sum), hn::Sub(x, hn::Mul(steps, k.divisor.scale))};
+    return {hn::BitCast(DI(), sum), hn::NegMulAdd(steps, k.divisor.scale, x)};
   }
 };
 
@@ -101,7 +101,7 @@ struct FloatCoder {
     const Magnitude m = encode_magnitude(a);
     const auto negative = hn::RebindMask(di, hn::Lt(x, hn::Zero(df)));
     return {hn::IfThenElse(negative, hn::Or(m.code, hn::Set(di, kSignBit)), m.code),
-            hn::Sub(hn::Abs(x), hn::Mul(m.value, k.divisor.scale))};
+            hn::NegMulAdd(m.value, k.divisor.scale, hn::Abs(x))};
   }
 };
 using Float8Coder = FloatCoder<3, -6, 0x80>;

@@ -79,7 +79,7 @@ struct Batch {
 // What a run of quads has gone through.
 template <bool kMeasured>
 struct Tally {
-  VF sum;  // stays finite only if all elements are
+  VF sum;  // of the elements, unless measured: this or the norm stays finite only if they all are
   VF error[2], norm[2];
 
   static HWY_INLINE Tally of_nothing() {
@@ -89,8 +89,9 @@ struct Tally {
 
   HWY_INLINE void add(const Quad& x, const Encoded& c0, const Encoded& c1, const Encoded& c2,
                       const Encoded& c3) {
-    sum = hn::Add(sum, hn::Add(hn::Add(x.a0, x.a1), hn::Add(x.a2, x.a3)));
-    if constexpr (kMeasured) {
+    if constexpr (!kMeasured) {
+      sum = hn::Add(sum, hn::Add(hn::Add(x.a0, x.a1), hn::Add(x.a2, x.a3)));
+    } else {
       error[0] = hn::MulAdd(c0.residue, c0.residue, error[0]);
       error[1] = hn::MulAdd(c1.residue, c1.residue, error[1]);
       error[0] = hn::MulAdd(c2.residue, c2.residue, error[0]);
@@ -103,7 +104,7 @@ struct Tally {
   }
   HWY_INLINE bool is_finite() const {
     const DF df;
-    const VF all = kMeasured ? hn::Add(hn::Abs(sum), hn::Add(norm[0], norm[1])) : hn::Abs(sum);
+    const VF all = kMeasured ? hn::Add(norm[0], norm[1]) : hn::Abs(sum);
     return hn::AllTrue(df, hn::Lt(all, hn::Set(df, std::numeric_limits<float>::infinity())));
   }
 };
