@@ -5,7 +5,8 @@ include(CMakePackageConfigHelpers)
 set(TERSOR_PUBLIC_HEADERS
   base/error.h
   entrypoints/evaluate.h entrypoints/generate.h
-  entrypoints/inspect.h entrypoints/oneshot.h entrypoints/plan.h entrypoints/request.h entrypoints/verify.h)
+  entrypoints/inspect.h entrypoints/oneshot.h entrypoints/plan.h entrypoints/request.h entrypoints/tokenize.h
+  entrypoints/verify.h)
 
 add_library(tersor_library INTERFACE)
 add_library(tersor::tersor ALIAS tersor_library)

@@ -104,8 +104,11 @@ std::vector<std::string> nearest_names(std::string_view name, std::span<const st
 
 std::string printable(std::string_view text) {
   constexpr size_t kLongest = 200;
+  size_t length = std::min(kLongest, text.size());
+  while (length > 0 && length < text.size() && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80)
+    --length;
   std::string out;
-  for (const char c : text.substr(0, kLongest)) {
+  for (const char c : text.substr(0, length)) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7F) {
       out += fmt::format("\\x{:02X}", byte);

@@ -51,6 +51,7 @@ struct Raw {
   int64_t group_size = 0;
   std::string block_structure;
   std::string max_memory;
+  bool no_special_tokens = false;
 };
 
 void add_request(CLI::App* app, Arguments& args, Raw& raw) {
@@ -120,6 +121,25 @@ CLI::App* add_eval(CLI::App& app, Arguments& args, Raw& raw) {
   return eval;
 }
 
+CLI::App* add_tokenize(CLI::App& app, Arguments& args, Raw& raw) {
+  CLI::App* tokenize =
+      app.add_subcommand("tokenize", "Show the token ids of a text, or the text of token ids");
+  TokenizeRequest& r = args.tokenize;
+  tokenize->add_option("model", r.model, "Folder with a tokenizer.json, or Hub id")->required();
+  CLI::Option* prompt = tokenize->add_option("--prompt", r.text, "The text [standard input]");
+  CLI::Option* file = tokenize->add_option("--text", r.file, "A file with the text")->excludes(prompt);
+  CLI::Option* chat = tokenize->add_flag(
+      "--chat", r.chat, "Apply the chat template: the text is what a user says, or a JSON list of messages");
+  tokenize->add_flag("--decode", r.decode, "The text is token ids: print what they mean")->excludes(chat);
+  tokenize
+      ->add_flag("--no-special-tokens", raw.no_special_tokens,
+                 "Add no special tokens; with --decode, leave them out")
+      ->excludes(chat);
+  tokenize->add_flag("--json", args.json, "Print JSON: text, ids, tokens");
+  tokenize->callback([&args, prompt, file] { args.text_from_stdin = prompt->empty() && file->empty(); });
+  return tokenize;
+}
+
 // Every flag and command of `app`, for suggestions.
 std::vector<std::string> known_words(const CLI::App& app) {
   std::vector<std::string> words;
@@ -172,8 +192,10 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
 
   CLI::App* generate = add_generate(app, args);
   CLI::App* eval = add_eval(app, args, raw);
+  CLI::App* tokenize = add_tokenize(app, args, raw);
   CLI::App* version = app.add_subcommand("version", "Print the version");
-  for (CLI::App* sub : {compress, plan, inspect, verify, generate, eval, version}) sub->footer(kFooter);
+  for (CLI::App* sub : {compress, plan, inspect, verify, generate, eval, tokenize, version})
+    sub->footer(kFooter);
 
   try {
     app.parse(argc, argv);
@@ -199,7 +221,9 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
                  : name == "verify"   ? Command::kVerify
                  : name == "generate" ? Command::kGenerate
                  : name == "eval"     ? Command::kEval
+                 : name == "tokenize" ? Command::kTokenize
                                       : Command::kVersion;
+  args.tokenize.special_tokens = !raw.no_special_tokens;
   if (raw.group_size != 0) args.request.group_size = raw.group_size;
   if (!raw.block_structure.empty()) args.request.block_structure = parse_block(raw.block_structure);
   if (!raw.max_memory.empty()) {

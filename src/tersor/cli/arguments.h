@@ -6,19 +6,22 @@
 #include "tersor/entrypoints/evaluate.h"
 #include "tersor/entrypoints/generate.h"
 #include "tersor/entrypoints/request.h"
+#include "tersor/entrypoints/tokenize.h"
 
 namespace tersor {
 
-enum class Command { kNone, kCompress, kPlan, kInspect, kVerify, kGenerate, kEval, kVersion };
+enum class Command { kNone, kCompress, kPlan, kInspect, kVerify, kGenerate, kEval, kTokenize, kVersion };
 
 struct Arguments {
   Command command = Command::kNone;
   CompressionRequest request;  // compress, plan
   GenerateRequest generate;
   EvaluateRequest eval;
-  std::string output;     // compress: the folder to make
-  std::string folder;     // inspect, verify
-  std::string reference;  // verify
+  TokenizeRequest tokenize;
+  bool text_from_stdin = false;  // tokenize: neither --prompt nor --text
+  std::string output;            // compress: the folder to make
+  std::string folder;            // inspect, verify
+  std::string reference;         // verify
   bool overwrite = false;
   bool quiet = false;
   bool json = false;

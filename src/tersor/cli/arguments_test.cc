@@ -110,6 +110,26 @@ TEST(Arguments, EvalTakesAllItsFlags) {
             "give a number and a unit: `--max-memory 1GiB`, `800MB`");
 }
 
+TEST(Arguments, TokenizeTakesOneText) {
+  Arguments args = parse({"tokenize", "MODEL", "--prompt", "", "--no-special-tokens", "--json"});
+  EXPECT_EQ(args.command, Command::kTokenize);
+  EXPECT_EQ(args.tokenize.model, "MODEL");
+  EXPECT_FALSE(args.text_from_stdin);  // an empty prompt is a prompt
+  EXPECT_FALSE(args.tokenize.special_tokens);
+  EXPECT_TRUE(args.json);
+  args = parse({"tokenize", "MODEL", "--chat"});
+  EXPECT_TRUE(args.text_from_stdin);
+  EXPECT_TRUE(args.tokenize.chat);
+  EXPECT_TRUE(args.tokenize.special_tokens);
+  args = parse({"tokenize", "MODEL", "--text", "FILE", "--decode"});
+  EXPECT_FALSE(args.text_from_stdin);
+  EXPECT_EQ(args.tokenize.file, "FILE");
+  EXPECT_TRUE(args.tokenize.decode);
+  EXPECT_EQ(error_of({"tokenize", "M", "--text", "FILE", "--prompt", "x"}).code(), ErrorCode::kUsage);
+  EXPECT_EQ(error_of({"tokenize", "M", "--chat", "--decode"}).code(), ErrorCode::kUsage);
+  EXPECT_EQ(error_of({"tokenize", "M", "--chat", "--no-special-tokens"}).code(), ErrorCode::kUsage);
+}
+
 TEST(Arguments, HelpListsTheExitCodes) {
   for (const std::vector<const char*>& words : {std::vector{"--help"}, std::vector{"compress", "--help"}}) {
     std::string help;

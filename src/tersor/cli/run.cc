@@ -5,6 +5,7 @@
 #include <memory>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "tersor/base/error.h"
 #include "tersor/base/version.h"
@@ -122,6 +123,26 @@ int run_eval(const Arguments& args) {
   return kDone;
 }
 
+std::string read_stdin() {
+  std::string text;
+  char buffer[1 << 16];
+  while (const size_t n = std::fread(buffer, 1, sizeof(buffer), stdin)) text.append(buffer, n);
+  if (std::ferror(stdin) != 0) throw runtime_error("cannot read the standard input");
+  return text;
+}
+
+int run_tokenize(const Arguments& args) {
+  TokenizeRequest request = args.tokenize;
+  if (args.text_from_stdin) request.text = read_stdin();
+  const TokenizeReport report = tokenize(request);
+  if (args.json) {
+    print(to_json(report));
+  } else {
+    print(request.decode ? report.text : fmt::format("{}", fmt::join(report.ids, " ")));
+  }
+  return kDone;
+}
+
 int dispatch(const Arguments& args) {
   switch (args.command) {
     case Command::kCompress:
@@ -136,6 +157,8 @@ int dispatch(const Arguments& args) {
       return run_generate(args);
     case Command::kEval:
       return run_eval(args);
+    case Command::kTokenize:
+      return run_tokenize(args);
     case Command::kVersion:
       print(fmt::format("tersor {}", version()));
       return kDone;

@@ -4,6 +4,7 @@
 #include "tersor/entrypoints/inspect.h"
 #include "tersor/entrypoints/oneshot.h"
 #include "tersor/entrypoints/plan.h"
+#include "tersor/entrypoints/tokenize.h"
 #include "tersor/entrypoints/verify.h"
 #include "tersor/io/json.h"
 
@@ -101,6 +102,10 @@ std::string to_json(const EvaluateReport& r) {
                          {"top1_agreement", r.reference->top1_agreement}};
   }
   return dump_json(json);
+}
+
+std::string to_json(const TokenizeReport& r) {
+  return dump_json({{"text", r.text}, {"ids", r.ids}, {"tokens", r.tokens}});
 }
 
 std::string to_json(const InspectReport& r) {

@@ -14,14 +14,8 @@
 namespace tersor {
 namespace {
 
-// An error of a template; templates can raise messages of any length.
-Error template_error(const std::string& name, int line, std::string message) {
-  constexpr size_t kMostShown = 2000;
-  if (message.size() > kMostShown) {
-    message.resize(tokenizer::valid_utf8_prefix(std::string_view(message).substr(0, kMostShown)));
-    message += "…";
-  }
-  return input_error(fmt::format("chat template `{}`, line {}: {}", name, line, message));
+Error template_error(const std::string& name, int line, std::string_view message) {
+  return input_error(fmt::format("chat template `{}`, line {}: {}", name, line, printable(message)));
 }
 
 }  // namespace
