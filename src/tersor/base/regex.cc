@@ -1,5 +1,7 @@
 #include "tersor/base/regex.h"
 
+#include <array>
+
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <fmt/format.h>
 #include <pcre2.h>
@@ -12,6 +14,8 @@ namespace {
 // Steps of backtracking before a match is given up: far above what real module names and pre-tokenizer splits
 // need (thousands), and a fraction of a second when a hostile pattern reaches it.
 constexpr uint32_t kMatchLimit = 10'000'000;
+// Limits to try one after the other where steps are paid for: PCRE2 tells no more than that a limit was hit.
+constexpr std::array<uint32_t, 4> kPaidLimits = {1'000, 30'000, 600'000, kMatchLimit};
 
 struct CodeDeleter {
   void operator()(pcre2_code* code) const { pcre2_code_free(code); }
@@ -56,15 +60,24 @@ Code compile(std::string_view pattern, uint32_t options) {
 struct Regex::Impl {
   Code code;
   Code anchored;  // the same, anchored when compiled: anchoring a match instead would keep it from the JIT
-  std::unique_ptr<pcre2_match_context, ContextDeleter> context;
+  using Context = std::unique_ptr<pcre2_match_context, ContextDeleter>;
+  std::array<Context, kPaidLimits.size()> contexts;  // one for each limit
+
+  int match(const pcre2_code* program, std::string_view subject, size_t start, uint32_t options,
+            const Context& context) const {
+    return pcre2_match(program, reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(), start, options,
+                       thread_match_data(), context.get());
+  }
 };
 
 Regex::Regex(std::string_view pattern, Mode mode) : pattern_(pattern), impl_(std::make_unique<Impl>()) {
   const uint32_t options = mode == Mode::kUnicode ? PCRE2_UTF | PCRE2_UCP : 0;
   impl_->code = compile(pattern, options);
   impl_->anchored = compile(pattern, options | PCRE2_ANCHORED);
-  impl_->context.reset(pcre2_match_context_create(nullptr));
-  pcre2_set_match_limit(impl_->context.get(), kMatchLimit);
+  for (size_t i = 0; i < kPaidLimits.size(); ++i) {
+    impl_->contexts[i].reset(pcre2_match_context_create(nullptr));
+    pcre2_set_match_limit(impl_->contexts[i].get(), kPaidLimits[i]);
+  }
 }
 
 Regex::~Regex() = default;
@@ -72,8 +85,7 @@ Regex::Regex(Regex&&) noexcept = default;
 Regex& Regex::operator=(Regex&&) noexcept = default;
 
 bool Regex::match_prefix(std::string_view subject) const {
-  const int rc = pcre2_match(impl_->anchored.get(), reinterpret_cast<PCRE2_SPTR>(subject.data()),
-                             subject.size(), 0, 0, thread_match_data(), impl_->context.get());
+  const int rc = impl_->match(impl_->anchored.get(), subject, 0, 0, impl_->contexts.back());
   if (rc >= 0) return true;
   if (rc == PCRE2_ERROR_NOMATCH) return false;
   throw usage_error(
@@ -81,15 +93,33 @@ bool Regex::match_prefix(std::string_view subject) const {
 }
 
 std::optional<std::pair<size_t, size_t>> Regex::search(std::string_view subject, size_t start) const {
-  pcre2_match_data* data = thread_match_data();
-  const int rc = pcre2_match(impl_->code.get(), reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(),
-                             start, start == 0 ? 0 : PCRE2_NO_UTF_CHECK, data, impl_->context.get());
+  const uint32_t options = start == 0 ? 0 : PCRE2_NO_UTF_CHECK;
+  return found(subject, start,
+               impl_->match(impl_->code.get(), subject, start, options, impl_->contexts.back()));
+}
+
+std::optional<std::pair<size_t, size_t>> Regex::search(std::string_view subject, size_t start,
+                                                       uint64_t& steps) const {
+  uint32_t options = start == 0 ? 0 : PCRE2_NO_UTF_CHECK;
+  int rc = PCRE2_ERROR_MATCHLIMIT;
+  for (size_t i = 0; i < kPaidLimits.size() && rc == PCRE2_ERROR_MATCHLIMIT; ++i) {
+    if (i > 0) {
+      if (kPaidLimits[i] > steps) break;
+      steps -= kPaidLimits[i];
+    }
+    rc = impl_->match(impl_->code.get(), subject, start, options, impl_->contexts[i]);
+    options = PCRE2_NO_UTF_CHECK;
+  }
+  return found(subject, start, rc);
+}
+
+std::optional<std::pair<size_t, size_t>> Regex::found(std::string_view subject, size_t start, int rc) const {
   if (rc == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (rc < 0) {
-    throw input_error(
-        fmt::format("matching `{}` failed at byte {} of the text: {}", pattern_, start, pcre2_message(rc)));
+    throw input_error(fmt::format("matching `{}` failed at byte {} of a text of {}: {}", pattern_, start,
+                                  subject.size(), pcre2_message(rc)));
   }
-  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data);
+  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(thread_match_data());
   return std::pair<size_t, size_t>{range[0], range[1]};
 }
 

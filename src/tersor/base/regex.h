@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,9 +33,16 @@ class Regex {
   // hit.
   std::optional<std::pair<size_t, size_t>> search(std::string_view subject, size_t start = 0) const;
 
+  // The same for many searches in one subject, where each could come near the limit: a search that takes more
+  // than a thousand steps is paid for from `steps`. Throws when there are none left.
+  std::optional<std::pair<size_t, size_t>> search(std::string_view subject, size_t start,
+                                                  uint64_t& steps) const;
+
   const std::string& pattern() const { return pattern_; }
 
  private:
+  std::optional<std::pair<size_t, size_t>> found(std::string_view subject, size_t start, int rc) const;
+
   struct Impl;
   std::string pattern_;
   std::unique_ptr<Impl> impl_;

@@ -37,5 +37,17 @@ TEST(Regex, RunawayPatternIsStopped) {
   EXPECT_THROW(Regex("(a+)+$").match_prefix(std::string(64, 'a') + "b"), Error);
 }
 
+TEST(Regex, ManySearchesShareTheirSteps) {
+  const Regex slow("(?:a|a|b)*c|x");  // about 2^n steps before an x
+  const std::string hard = std::string(14, 'a') + "x";
+  uint64_t steps = 1'000'000;
+  EXPECT_TRUE(slow.search(hard, 0, steps));
+  EXPECT_LT(steps, 1'000'000u);
+  EXPECT_THROW(for (int i = 0; i < 100; ++i) slow.search(hard, 0, steps), Error);
+  const uint64_t left = steps;
+  EXPECT_EQ(Regex("b+").search("aabbbc", 0, steps)->second, 5u);
+  EXPECT_EQ(steps, left) << "what is easy costs nothing";
+}
+
 }  // namespace
 }  // namespace tersor

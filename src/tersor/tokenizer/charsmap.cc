@@ -57,14 +57,17 @@ std::optional<std::string_view> Charsmap::find(std::string_view text) const {
     if (!has_leaf(unit)) continue;
     if (node >= trie_.size()) break;
     const size_t at = value(trie_[node]);
-    if (at > rewrites_.size()) break;
+    // Beyond the rewrites, or inside a character.
+    if (at > rewrites_.size() || (static_cast<uint8_t>(rewrites_[at]) & 0xC0) == 0x80) break;
     return std::string_view(rewrites_).substr(at, rewrites_.find('\0', at) - at);
   }
   return std::nullopt;
 }
 
-void Charsmap::append_rewritten(std::string_view text, std::string& out) const {
+void Charsmap::append_rewritten(std::string_view text, std::string& out, size_t limit) const {
   while (!text.empty()) {
+    if (out.size() > limit)
+      throw input_error("the text grows beyond all use when its characters are rewritten");
     // An ASCII character before another is a cluster of its own, all but CR LF.
     const auto byte = static_cast<uint8_t>(text[0]);
     if (byte < 0x80 && byte != '\r' && (text.size() == 1 || static_cast<uint8_t>(text[1]) < 0x80) &&

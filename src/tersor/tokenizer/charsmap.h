@@ -24,7 +24,8 @@ class Charsmap {
   std::optional<std::string_view> find(std::string_view text) const;
 
   // Appends `text` rewritten: whole grapheme clusters below 6 bytes first, else character by character.
-  void append_rewritten(std::string_view text, std::string& out) const;
+  // Throws Error(kInput) when `out` grows beyond `limit` bytes.
+  void append_rewritten(std::string_view text, std::string& out, size_t limit) const;
 
  private:
   std::vector<uint32_t> trie_;

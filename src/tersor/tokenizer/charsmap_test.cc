@@ -45,7 +45,7 @@ TEST(Charsmap, FindsTheShortestKey) {
 TEST(Charsmap, RewritesClusters) {
   const Charsmap map(tiny_map(), "f");
   std::string out;
-  map.append_rewritten("BA!A\u0301\r\nA\u0301\u0301\u0301", out);
+  map.append_rewritten("BA!A\u0301\r\nA\u0301\u0301\u0301", out, 1 << 20);
   // The last cluster is 7 bytes, too long to be looked up as one.
   EXPECT_EQ(out, "Ba!a\r\na\u0301\u0301\u0301");
 }
@@ -65,7 +65,7 @@ TEST(Charsmap, HostileTriesEndAndStayInside) {
       blob[4 + random() % (blob.size() - 4)] = static_cast<char>(random());
     const Charsmap map(blob, "f");
     std::string out;
-    map.append_rewritten("ABC A\u0301\u0301 \u4E2D\u6587", out);
+    map.append_rewritten("ABC A\u0301\u0301 \u4E2D\u6587", out, 1 << 20);
   }
 }
 

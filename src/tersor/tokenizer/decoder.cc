@@ -17,6 +17,8 @@ namespace {
 
 using Tokens = std::vector<std::string>;
 constexpr const char* kWhat = "decoder";
+// Of one token after a replacement, or of all that was fused into one: replacements may multiply.
+constexpr size_t kMaxTokenText = size_t{256} << 20;
 constexpr const char* kReplacement = "\xEF\xBF\xBD";
 
 void parse_into(const Json& json, const std::string& origin, std::vector<DecoderStep>& out) {
@@ -137,7 +139,10 @@ void apply(const ReplaceDecode& step, Tokens& tokens) {
     spans.clear();
     step.pattern.find(token, 0, spans);
     std::string out;
-    for (const Span& span : spans) out += span.matched ? std::string_view(step.content) : span.in(token);
+    for (const Span& span : spans) {
+      out += span.matched ? std::string_view(step.content) : span.in(token);
+      if (out.size() > kMaxTokenText) throw input_error("a token's text grows beyond all use when decoded");
+    }
     token = std::move(out);
   }
 }

@@ -59,6 +59,15 @@ void parse_into(const Json& json, const std::string& origin, std::vector<Normali
   }
 }
 
+// No form, case or script grows text by more than eleven times in one step; a hostile file can ask for any
+// factor, and for its power in several steps.
+size_t growth_limit(size_t input_bytes) { return 64 * input_bytes + (size_t{1} << 16); }
+
+[[noreturn]] void throw_growth() {
+  throw input_error("the text grows beyond all use when normalized",
+                    "the tokenizer.json replaces characters by long texts, again and again");
+}
+
 // Calls `append(code_point, out)` for every character.
 template <class Append>
 void map_characters(std::string_view in, std::string& out, Append append) {
@@ -135,7 +144,11 @@ void apply(const StripAccentsStep&, std::string_view in, NormalizerBuffers&, std
 void apply(const ReplaceStep& step, std::string_view in, NormalizerBuffers& buffers, std::string& out) {
   buffers.spans.clear();
   step.pattern.find(in, 0, buffers.spans);
-  for (const Span& span : buffers.spans) out += span.matched ? std::string_view(step.content) : span.in(in);
+  const size_t limit = growth_limit(in.size());
+  for (const Span& span : buffers.spans) {
+    out += span.matched ? std::string_view(step.content) : span.in(in);
+    if (out.size() > limit) throw_growth();
+  }
 }
 
 void apply(const PrependStep& step, std::string_view in, NormalizerBuffers&, std::string& out) {
@@ -154,7 +167,7 @@ void apply(const NmtStep&, std::string_view in, NormalizerBuffers&, std::string&
 }
 
 void apply(const CharsmapStep& step, std::string_view in, NormalizerBuffers&, std::string& out) {
-  step.map->append_rewritten(in, out);
+  step.map->append_rewritten(in, out, growth_limit(in.size()));
 }
 
 void apply(const BertStep& step, std::string_view in, NormalizerBuffers&, std::string& out) {
@@ -228,6 +241,7 @@ NormalizedText normalize(const std::vector<NormalizerStep>& steps, std::string_v
     buffers.next.clear();
     buffers.next.reserve(result.text.size() * 2);
     std::visit([&](const auto& s) { apply(s, result.text, buffers, buffers.next); }, step);
+    if (buffers.next.size() > growth_limit(input.size())) throw_growth();
     std::swap(buffers.text, buffers.next);
     result.text = buffers.text;
   }

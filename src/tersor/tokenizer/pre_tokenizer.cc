@@ -59,6 +59,8 @@ SplitBehavior behavior_field(const Json& json, const std::string& origin) {
 void parse_metaspace(const Json& json, const std::string& origin, std::vector<PreTokenizerStep>& out) {
   MetaspaceStep step;
   step.replacement = optional_string_field(json, "replacement", origin).value_or("▁");
+  if (count_code_points(step.replacement) != 1)
+    throw input_error(fmt::format("{}: the `replacement` of Metaspace must be one character", origin));
   const std::string scheme = optional_string_field(json, "prepend_scheme", origin).value_or("always");
   using enum MetaspaceStep::Prepend;
   if (scheme == "always")

@@ -56,9 +56,11 @@ void find_characters(SplitPattern::CharPredicate holds, std::string_view text, C
 }
 
 void find_regex(const Regex& regex, std::string_view text, Cover& cover) {
+  // Backtracking, as text of any length may need it, but not quadratic in the text.
+  uint64_t steps = 10'000'000 + 100 * uint64_t{text.size()};
   size_t last_end = std::string_view::npos;
   for (size_t at = 0; at <= text.size();) {
-    const auto match = regex.search(text, at);
+    const auto match = regex.search(text, at, steps);
     if (!match) return;
     const auto [begin, end] = *match;
     at = end;

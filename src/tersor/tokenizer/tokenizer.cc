@@ -135,7 +135,15 @@ struct Tokenizer::Impl {
     return text ? text : vocabulary().token(id);
   }
 
+  // One above the greatest id.
+  size_t id_limit() const {
+    const size_t above_added =
+        added.by_id().empty() ? 0 : static_cast<size_t>(added.by_id().rbegin()->first) + 1;
+    return std::max(vocabulary().id_limit(), above_added);
+  }
+
   void add_tokens(std::vector<AddedToken> tokens);
+  void check_ids_of_post_processor(const std::string& origin) const;
   void encode_text(std::string_view text, bool at_start, Pieces& pieces, std::vector<int32_t>& out) const;
 };
 
@@ -167,6 +175,19 @@ Tokenizer::Impl::Impl(const Json& json, const std::string& origin, TokenizerConf
   }
   add_tokens(std::move(later));
   added.build_matchers();
+  check_ids_of_post_processor(origin);
+}
+
+// A model has no embedding for ids beyond its tokens.
+void Tokenizer::Impl::check_ids_of_post_processor(const std::string& origin) const {
+  for (const auto* ids : {&post_processor.before(), &post_processor.behind()}) {
+    for (const int32_t id : *ids) {
+      if (id >= 0 && static_cast<size_t>(id) < id_limit()) continue;
+      throw input_error(fmt::format("{}: the post_processor adds the id {}, but the tokens' ids end below {}",
+                                    origin, id, id_limit()),
+                        "the file is of another vocabulary, or tokens were removed from it by hand");
+    }
+  }
 }
 
 // The ids that a file gives its added tokens are not read: a token of the model's vocabulary has its id
@@ -280,11 +301,7 @@ size_t Tokenizer::vocab_size() const {
   return size;
 }
 
-size_t Tokenizer::id_limit() const {
-  const auto& added = impl_->added.by_id();
-  const size_t above_added = added.empty() ? 0 : static_cast<size_t>(added.rbegin()->first) + 1;
-  return std::max(impl_->vocabulary().id_limit(), above_added);
-}
+size_t Tokenizer::id_limit() const { return impl_->id_limit(); }
 
 std::optional<int32_t> Tokenizer::token_to_id(std::string_view token) const { return impl_->find(token); }
 

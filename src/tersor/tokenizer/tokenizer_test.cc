@@ -200,6 +200,37 @@ TEST(TokenizerErrors, BrokenPatterns) {
   EXPECT_THAT(error_of(split("[a[^b]]")), HasSubstr("negated class inside another"));
 }
 
+TEST(TokenizerErrors, IdsBeyondTheVocabulary) {
+  const auto adds = [](int id) {
+    return "{" + kModel +
+           R"(, "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id":
+        "x", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {"x": {"id": "x",
+        "ids": [)" +
+           std::to_string(id) + R"(], "tokens": ["x"]}}}})";
+  };
+  EXPECT_EQ(error_of(adds(0)), "no error");
+  EXPECT_THAT(error_of(adds(100000)), HasSubstr("the post_processor adds the id 100000"));
+}
+
+TEST(TokenizerErrors, TextThatGrowsWithoutEnd) {
+  std::string steps;
+  for (int i = 0; i < 20; ++i)
+    steps += R"(, {"type": "Replace", "pattern": {"String": "a"}, "content": "aaaaaaaaaa"})";
+  const std::string part = R"({"type": "Sequence", "normalizers": [{"type": "NFC"})" + steps + "]}";
+  const auto grows = Tokenizer::from_json("{" + kModel + ", \"normalizer\": " + part + "}", "file");
+  EXPECT_THROW(grows.encode("a"), Error);
+  // A pattern that doubles its time with each letter, at every letter.
+  const auto slow = Tokenizer::from_json(
+      "{" + kModel + R"(, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(?:a|a|b)*c|x"},
+          "behavior": "Isolated", "invert": false}})",
+      "file");
+  std::string hard;
+  for (int i = 0; i < 2000; ++i) hard += "aaaaaaaaaaaaaax";
+  EXPECT_THROW(slow.encode(hard), Error);
+  EXPECT_THAT(error_of("{" + kModel + R"(, "pre_tokenizer": {"type": "Metaspace", "replacement": "many"}})"),
+              HasSubstr("one character"));
+}
+
 TEST(TokenizerErrors, TextWithoutTokens) {
   const Tokenizer t = Tokenizer::from_json(R"({"model": {"type": "Unigram", "vocab": [["a", -1.0]]}})",
                                            "some/tokenizer.json");

@@ -119,6 +119,7 @@ Value::Value(Dict d) {
   const Extent extent = extent_of(d);
   v_ = std::make_shared<const DictBox>(DictBox{std::move(d), extent});
 }
+Value::Value(Function f) : v_(std::make_shared<const Function>(std::move(f))) {}
 Value::Value(std::shared_ptr<Generator> g) : v_(std::move(g)) {
   if (generator()->depth > kMaxDepth) throw TemplateError("a value is nested too deeply");
 }

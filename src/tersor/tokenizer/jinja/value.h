@@ -30,11 +30,7 @@ class Dict;
 class Interpreter;
 using List = std::vector<Value>;
 
-// The arguments of a call, filter or test.
-struct Arguments {
-  List positional;
-  std::vector<std::pair<std::string, Value>> keywords;
-};
+struct Arguments;
 
 // Something that was not there; most uses of it are errors that say what.
 struct Undefined {
@@ -47,35 +43,11 @@ struct String {
   std::string text;
   bool safe = false;  // went through `safe` or `escape`: joined by +, other text is escaped
 };
-struct Tuple {
-  List items;
-};
-// namespace(): the one value that templates assign to. The interpreter keeps all of them to its end.
-struct Namespace {
-  std::map<std::string, Value, std::less<>> attributes;
-};
-struct Function {
-  std::string name;
-  std::function<Value(Interpreter&, Arguments)> call;
-  uint32_t depth = 0;  // of the value that a method is bound to
-};
-// Items that are made when they are first asked for, and can be gone through once: of map, select, unique, …
-struct Generator {
-  const char* type_name;
-  std::function<List()> make;  // null once called
-  List items = {};
-  size_t next = 0;
-  uint32_t depth = 0;  // of what it draws from
-};
-// What `loop` is inside a for loop.
-struct Loop {
-  size_t index0 = 0;
-  std::shared_ptr<const List> items;
-  int64_t nesting = 1;                      // loop.depth
-  std::shared_ptr<const Function> recurse;  // of a recursive loop: loop(items)
-  std::shared_ptr<List> last_checked;       // of loop.changed(); the interpreter keeps it to its end
-  uint32_t depth = 0;                       // of the items, as a value
-};
+struct Tuple;
+struct Namespace;
+struct Function;
+struct Generator;
+struct Loop;
 
 // How far a value reaches: containers inside each other, and everything in it counted, shared parts again and
 // again.
@@ -103,7 +75,7 @@ class Value {
   Value(Tuple t);
   Value(Dict d);
   Value(std::shared_ptr<Namespace> n) : v_(std::move(n)) {}
-  Value(Function f) : v_(std::make_shared<const Function>(std::move(f))) {}
+  Value(Function f);
   Value(std::shared_ptr<Generator> g);
   Value(std::shared_ptr<const Loop> l) : v_(std::move(l)) {}
   static Value undefined(std::string message);
@@ -160,6 +132,42 @@ class Value {
                std::shared_ptr<const DictBox>, std::shared_ptr<Namespace>, std::shared_ptr<const Function>,
                std::shared_ptr<Generator>, std::shared_ptr<const Loop>>
       v_;
+};
+
+// The arguments of a call, filter or test.
+struct Arguments {
+  List positional;
+  std::vector<std::pair<std::string, Value>> keywords;
+};
+
+struct Tuple {
+  List items;
+};
+// namespace(): the one value that templates assign to. The interpreter keeps all of them to its end.
+struct Namespace {
+  std::map<std::string, Value, std::less<>> attributes;
+};
+struct Function {
+  std::string name;
+  std::function<Value(Interpreter&, Arguments)> call;
+  uint32_t depth = 0;  // of the value that a method is bound to
+};
+// Items that are made when they are first asked for, and can be gone through once: of map, select, unique, …
+struct Generator {
+  const char* type_name;
+  std::function<List()> make;  // null once called
+  List items = {};
+  size_t next = 0;
+  uint32_t depth = 0;  // of what it draws from
+};
+// What `loop` is inside a for loop.
+struct Loop {
+  size_t index0 = 0;
+  std::shared_ptr<const List> items;
+  int64_t nesting = 1;                      // loop.depth
+  std::shared_ptr<const Function> recurse;  // of a recursive loop: loop(items)
+  std::shared_ptr<List> last_checked;       // of loop.changed(); the interpreter keeps it to its end
+  uint32_t depth = 0;                       // of the items, as a value
 };
 
 // Keys and values in the order of insertion.
