@@ -2,7 +2,9 @@
 # Every benchmark whose figures stand in docs/performance.md, in one run. Needs about 20 GB of disk in BENCH_DIR.
 #
 #   run.sh            BENCH_DIR (default build/bench-data), BENCH_GB (input size, default 4),
-#                     BENCH_PEER (a Python with llm-compressor; default: the oracles' one when present)
+#                     BENCH_PEER (a Python with llm-compressor; default: the oracles' one when present),
+#                     BENCH_MODEL (SmolLM2's folder; default: the interop tests' copy), BENCH_TEXT (English; default:
+#                     Debian's licences)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=${BENCH_DIR:-build/bench-data}
@@ -16,6 +18,18 @@ free -g | sed -n 2p
 
 echo "## kernels"
 build/bench/quantize_bench
+
+model=${BENCH_MODEL:-${TERSOR_ORACLES:-$HOME/.cache/tersor-oracles}/interop/smollm2}
+text=${BENCH_TEXT:-$dir/english.txt}
+[[ -n ${BENCH_TEXT:-} ]] || cat /usr/share/common-licenses/* models/tiny/heldout.txt >"$text"
+if [[ -f $model/tokenizer.json ]]; then
+    echo "## tokenizer"
+    if [[ -x $peer ]]; then
+        "$peer" bench/tokenizer_bench.py build/bench/tokenizer_bench "$model" "$text"
+    else
+        build/bench/tokenizer_bench "$model" "$text"
+    fi
+fi
 
 echo "## plan"
 python3 scripts/make_sparse_checkpoint.py --like kimi-k2-1000-shards --out "$dir/thousand-shards"
