@@ -37,14 +37,16 @@ def compressed(source, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def vllm(request, compressed):
-    """vllm(folder): what vLLM says about it. One process loads every folder that the selected tests will ask for."""
+    """vllm(case): what vLLM says about it. One process per dtype loads every folder that the selected tests ask for."""
     reason = readers.why_no_vllm()
     if reason:
         pytest.skip(reason)
-    folders = []
+    cases = {}
     for item in request.session.items:
         case = getattr(item, "callspec", None) and item.callspec.params.get("case")
         if item.get_closest_marker("vllm") and case is not None:
-            folders.append(compressed(case.model, *case.flags))
-    answers = readers.vllm_answers(list(dict.fromkeys(folders)))
-    return answers.__getitem__
+            cases[case] = compressed(case.model, *case.flags)
+    answers = {}
+    for dtype in {case.vllm for case in cases}:
+        answers |= readers.vllm_answers(list(dict.fromkeys(f for c, f in cases.items() if c.vllm == dtype)), dtype)
+    return lambda case: answers[cases[case]]

@@ -68,11 +68,11 @@ def why_no_vllm():
     return f"vLLM was not asked: no {' and no '.join(missing)}" if missing else None
 
 
-def vllm_answers(folders):
+def vllm_answers(folders, dtype):
     """{folder: {"ok", "text", "error", …}} from one vLLM process; a missing tensor is an error there too."""
     python, script = vllm_paths()
     with tempfile.NamedTemporaryFile("w+") as log:
-        done = subprocess.run([python, script, "--prompt", PROMPT, "--tokens", str(TOKENS), *folders],
+        done = subprocess.run([python, script, "--prompt", PROMPT, "--tokens", str(TOKENS), "--dtype", dtype, *folders],
                               stdout=subprocess.PIPE, stderr=log, text=True)
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         if len(answers) != len(folders):

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -49,7 +50,7 @@ std::optional<uint64_t> parse_bytes(std::string_view text) {
 std::string format_seconds(double seconds) {
   if (seconds < 1) return fmt::format("{:.0f}ms", seconds * 1000);
   if (seconds < 60) return fmt::format("{:.1f}s", seconds);
-  const auto whole = static_cast<uint64_t>(seconds + 0.5);
+  const auto whole = static_cast<uint64_t>(std::llround(seconds));
   if (whole < 3600) return fmt::format("{}m {:02}s", whole / 60, whole % 60);
   return fmt::format("{}h {:02}m", whole / 3600, whole % 3600 / 60);
 }

@@ -1,6 +1,7 @@
 #include "tersor/cli/arguments.h"
 
 #include <charconv>
+#include <limits>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -33,19 +34,22 @@ std::array<int64_t, 2> parse_block(const std::string& text) {
                     "give rows and columns: `--block-structure 64,64`");
 }
 
-// Whole numbers of 1 or more, and `also`; `what` completes "takes …".
-CLI::Validator count(const char* what, int64_t also = 1) {
+// Whole numbers from 1 to `most`, and `also`; `what` completes "takes …".
+CLI::Validator count(const char* what, int64_t most = std::numeric_limits<int64_t>::max(), int64_t also = 1) {
   return CLI::Validator(
-      [what, also](const std::string& text) {
+      [what, most, also](const std::string& text) {
         int64_t value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
         const bool is_number = error == std::errc() && end == text.data() + text.size();
-        if (is_number && (value >= 1 || value == also)) return std::string();
+        if (is_number && ((value >= 1 && value <= most) || value == also)) return std::string();
         return fmt::format("takes {}, not `{}`", what, text);
       },
       "");
 }
 constexpr const char* kOneOrMore = "a whole number of 1 or more";
+
+// More than any machine has use for, and few enough to be started.
+CLI::Validator thread_count() { return count("a whole number from 1 to 1024", 1024); }
 
 struct Raw {
   int64_t group_size = 0;
@@ -70,19 +74,20 @@ void add_request(CLI::App* app, Arguments& args, Raw& raw) {
   app->add_option("--observer", r.observer, "How weight ranges are found: memoryless_minmax, mse");
   app->add_option("--group-size", raw.group_size,
                   "Columns that share a scale, instead of the scheme's; -1: the whole row")
-      ->check(count("a number of columns, or -1 for one scale a row", -1));
+      ->check(
+          count("a number of columns, or -1 for one scale a row", std::numeric_limits<int64_t>::max(), -1));
   app->add_option("--block-structure", raw.block_structure,
                   "Rows,columns that share a scale, instead of the scheme's");
   app->add_option("--tp", r.tensor_parallel, "Tensor-parallel size that the result will be served with [1]")
       ->check(count(kOneOrMore));
   app->add_option("--reader", r.reader,
                   "Who must load the result: vllm, transformers, all, or any of them [any; with --tp: vllm]");
-  app->add_option("--threads", r.threads, "Threads [one per CPU]")->check(count(kOneOrMore));
+  app->add_option("--threads", r.threads, "Threads [one per CPU]")->check(thread_count());
 }
 
 void add_runtime(CLI::App* app, std::string& dtype, size_t& threads) {
   app->add_option("--dtype", dtype, "Of matrix products: f32, bf16, auto [auto: bf16 where the CPU has it]");
-  app->add_option("--threads", threads, "Threads [one per CPU]")->check(count(kOneOrMore));
+  app->add_option("--threads", threads, "Threads [one per CPU]")->check(thread_count());
 }
 
 CLI::App* add_generate(CLI::App& app, Arguments& args) {
@@ -186,7 +191,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
       app.add_subcommand("verify", "Read a compressed checkpoint back and compare it with its source");
   verify->add_option("folder", args.folder, "Compressed checkpoint")->required();
   verify->add_option("--reference", args.reference, "The source it was made from")->required();
-  verify->add_option("--threads", args.request.threads, "Threads [one per CPU]")->check(count(kOneOrMore));
+  verify->add_option("--threads", args.request.threads, "Threads [one per CPU]")->check(thread_count());
   verify->add_flag("--json", args.json, "Print JSON");
   verify->add_flag("--quiet", args.quiet, "Print failures only");
 

@@ -58,9 +58,11 @@ TEST(Arguments, NumbersOutOfRangeAreNamed) {
   EXPECT_STREQ(error_of({"plan", "M", "--group-size", "0"}).what(),
                "--group-size: takes a number of columns, or -1 for one scale a row, not `0`");
   for (const char* bad : {"0", "-3", "two", "1.5", "99999999999999999999", ""}) {
-    EXPECT_STREQ(error_of({"plan", "M", "--threads", bad}).what(),
-                 fmt::format("--threads: takes a whole number of 1 or more, not `{}`", bad).c_str());
+    EXPECT_STREQ(error_of({"plan", "M", "--tp", bad}).what(),
+                 fmt::format("--tp: takes a whole number of 1 or more, not `{}`", bad).c_str());
   }
+  EXPECT_STREQ(error_of({"plan", "M", "--threads", "100000"}).what(),
+               "--threads: takes a whole number from 1 to 1024, not `100000`");
 }
 
 TEST(Arguments, MisspeltFlagsGetTheirNeighbours) {

@@ -177,7 +177,7 @@ std::vector<int64_t> group_sizes_that_fit(const LoadView& view) {
 
 std::string group_size_fix(const LoadView& view, const QuantizationScheme& scheme,
                            std::span<const int32_t> modules) {
-  const std::string ignore = ignore_flags(view, modules);
+  std::string ignore = ignore_flags(view, modules);
   if (!has_free_group_size(scheme)) return ignore;
   for (const int64_t size : group_sizes_that_fit(view))
     if (size != scheme.weights->group_size) return fmt::format("`--group-size {}`", size);

@@ -90,7 +90,7 @@ FolderListing list_folder(const fs::path& root, const std::string& sub) {
     const std::string name = entries->path().filename();
     if (name.starts_with('.')) continue;
     FolderFile file;
-    file.relative_path = sub.empty() ? name : sub + "/" + name;
+    file.relative_path = (fs::path(sub) / name).string();
     if (describe(entries->path(), root, file)) {
       listing.files.push_back(std::move(file));
     } else {

@@ -84,8 +84,8 @@ std::optional<size_t> parse_into(JsonTree& tree, std::string_view text) {
 Json parse_json(std::string_view text, const std::string& origin) {
   JsonTree tree(origin);
   std::optional<size_t> read = parse_into(tree, text);
-  std::optional<std::string> spelled;
-  if (read && (spelled = spell_python_floats(text))) {
+  const std::optional<std::string> spelled = read ? spell_python_floats(text) : std::nullopt;
+  if (spelled) {
     text = *spelled;
     tree = JsonTree(origin);
     read = parse_into(tree, text);

@@ -37,7 +37,7 @@ std::optional<std::string> read_observer(const RecipeSource& source, const YamlN
 }
 
 ObserverChoice read_observers(const RecipeSource& source, const YamlNode& node) {
-  const ObserverChoice single = {read_observer(source, node, "weight_observer"),
+  ObserverChoice single = {read_observer(source, node, "weight_observer"),
                                  read_observer(source, node, "input_observer"),
                                  read_observer(source, node, "output_observer")};
   const YamlNode* observer = find_set(node, "observer");

@@ -81,7 +81,7 @@ std::string unmatched_pattern_help(const std::string& pattern, std::span<const M
   std::vector<std::string> known = name_parts(modules);
   if (!is_regex) known.insert(known.end(), {"Linear", "Embedding"});
   const std::vector<std::string> nearest = nearest_names(word, known);
-  const std::string about =
+  std::string about =
       is_regex ? "a pattern matches from the start of a module's whole name"
                : "targets are whole names, patterns that start in `re:`, `Linear` and `Embedding`";
   if (nearest.empty()) return about;
