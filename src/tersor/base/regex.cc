@@ -14,6 +14,8 @@ namespace {
 // Steps of backtracking before a match is given up: far above what real module names and pre-tokenizer splits
 // need (thousands), and a fraction of a second when a hostile pattern reaches it.
 constexpr uint32_t kMatchLimit = 10'000'000;
+// Room to go back over a megabyte of text, character by character.
+constexpr uint32_t kHeapLimitKib = 256 << 10;
 // Limits to try one after the other where steps are paid for: PCRE2 tells no more than that a limit was hit.
 constexpr std::array<uint32_t, 4> kPaidLimits = {1'000, 30'000, 600'000, kMatchLimit};
 
@@ -65,8 +67,13 @@ struct Regex::Impl {
 
   int match(const pcre2_code* program, std::string_view subject, size_t start, uint32_t options,
             const Context& context) const {
-    return pcre2_match(program, reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(), start, options,
-                       thread_match_data(), context.get());
+    const auto run = [&](uint32_t more) {
+      return pcre2_match(program, reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(), start,
+                         options | more, thread_match_data(), context.get());
+    };
+    // Compiled code remembers where to go back to on a stack of 32 KiB; the interpreter does on the heap.
+    const int rc = run(0);
+    return rc == PCRE2_ERROR_JIT_STACKLIMIT ? run(PCRE2_NO_JIT) : rc;
   }
 };
 
@@ -77,6 +84,7 @@ Regex::Regex(std::string_view pattern, Mode mode) : pattern_(pattern), impl_(std
   for (size_t i = 0; i < kPaidLimits.size(); ++i) {
     impl_->contexts[i].reset(pcre2_match_context_create(nullptr));
     pcre2_set_match_limit(impl_->contexts[i].get(), kPaidLimits[i]);
+    pcre2_set_heap_limit(impl_->contexts[i].get(), kHeapLimitKib);
   }
 }
 
