@@ -78,7 +78,8 @@ struct Regex::Impl {
 };
 
 Regex::Regex(std::string_view pattern, Mode mode) : pattern_(pattern), impl_(std::make_unique<Impl>()) {
-  const uint32_t options = mode == Mode::kUnicode ? PCRE2_UTF | PCRE2_UCP : 0;
+  // \C would match a byte, and end a match inside a character.
+  const uint32_t options = mode == Mode::kUnicode ? PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C : 0;
   impl_->code = compile(pattern, options);
   impl_->anchored = compile(pattern, options | PCRE2_ANCHORED);
   for (size_t i = 0; i < kPaidLimits.size(); ++i) {

@@ -23,6 +23,11 @@ TEST(Regex, SearchGivesByteRange) {
   EXPECT_TRUE(Regex("\\p{L}+", Regex::Mode::kUnicode).search("1 \xC3\xA9t\xC3\xA9"));
 }
 
+TEST(Regex, MatchesEndBetweenCharacters) {
+  EXPECT_THROW(Regex("\\C", Regex::Mode::kUnicode), Error);
+  EXPECT_EQ(Regex(".", Regex::Mode::kUnicode).search("\xC3\xA9")->second, 2u);
+}
+
 TEST(Regex, LongMatchesNeedNoStack) {
   const std::string text(1'000'000, 'a');
   EXPECT_EQ(Regex("(?:[a-z]|[0-9])+", Regex::Mode::kUnicode).search(text)->second, text.size());
