@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 # The library's face: the headers of entrypoints/ that speak std types alone, and the error they throw.
 set(TERSOR_PUBLIC_HEADERS
   base/error.h
-  entrypoints/evaluate.h entrypoints/generate.h
+  entrypoints/about.h entrypoints/evaluate.h entrypoints/generate.h
   entrypoints/inspect.h entrypoints/oneshot.h entrypoints/plan.h entrypoints/request.h entrypoints/tokenize.h
   entrypoints/verify.h)
 

@@ -187,6 +187,13 @@ enum class MatmulPrecision {
 std::unique_ptr<Backend> make_cpu_backend(MatmulPrecision precision = MatmulPrecision::kAuto,
                                           size_t threads = 0);
 
+// What kAuto goes by: whether the CPU multiplies bf16, and the instructions that matrix products use.
+struct CpuMatmul {
+  bool bf16 = false;
+  std::string isa;
+};
+CpuMatmul cpu_matmul();
+
 // One line on what kAuto chooses on this machine, and why.
 std::string describe_cpu_backend();
 

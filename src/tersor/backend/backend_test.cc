@@ -393,6 +393,25 @@ TEST_P(BackendTest, QuantizesActivations) {
   }
 }
 
+// The power of two that each MX format takes, on both sides of where it changes.
+TEST_P(BackendTest, MxScalesArePowersOfTwo) {
+  using Kind = ActivationQuantArgs::Kind;
+  const auto round_trip = [&](Kind kind, std::vector<float> x) {
+    const DeviceTensor y = put(*backend, x, 1, x.size());
+    backend->fake_quantize({.kind = kind, .group_size = x.size(), .power_of_two = true}, y, y);
+    return get(*backend, y);
+  };
+  // fp8: 448 is the largest code under scale 1, so that 449 needs 2; the smallest step of e4m3 is 2^-9.
+  EXPECT_EQ(round_trip(Kind::kFloat8, {448, 0x1p-9f}), (std::vector<float>{448, 0x1p-9f}));
+  EXPECT_EQ(round_trip(Kind::kFloat8, {449, 0x1p-9f}), (std::vector<float>{448, 0}));
+  EXPECT_EQ(round_trip(Kind::kFloat8, {449, 0x1p-8f}), (std::vector<float>{448, 0x1p-8f}));
+  // fp4: from 7 on the mantissa rounds up to the next power of two; 0.5 is the smallest step under scale 1.
+  EXPECT_EQ(round_trip(Kind::kFloat4, {6.9f, 0.5f}), (std::vector<float>{6, 0.5f}));
+  EXPECT_EQ(round_trip(Kind::kFloat4, {7, 1}), (std::vector<float>{8, 1}));
+  EXPECT_EQ(round_trip(Kind::kFloat4, {7, 0.4f}), (std::vector<float>{8, 0}));
+  EXPECT_EQ(round_trip(Kind::kFloat4, {0, 0}), (std::vector<float>{0, 0}));
+}
+
 TEST_P(BackendTest, RefusesShapesThatDoNotFit) {
   const DeviceTensor x = put(*backend, normal(6), 2, 3);
   EXPECT_THROW(backend->matmul(x, *backend->pack(put(*backend, normal(8), 2, 4)), {}, x), std::logic_error);

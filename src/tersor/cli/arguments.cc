@@ -95,6 +95,8 @@ CLI::App* add_generate(CLI::App& app, Arguments& args) {
   GenerateRequest& r = args.generate;
   generate->add_option("model", r.model, "Checkpoint folder or Hub id")->required();
   generate->add_option("--prompt", r.prompt, "Text to go on from")->required();
+  generate->add_flag("--chat", r.chat,
+                     "The prompt is what a user says, or a JSON list of messages: apply the chat template");
   generate->add_option("--max-new-tokens", r.max_new_tokens, "Tokens to make at most [100]");
   generate
       ->add_option("--temperature", r.temperature, "Above 0: sample; 0: the likeliest token each time [0]")
@@ -174,6 +176,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
                      "Write a result that would not load");
   compress->add_flag("--overwrite", args.overwrite, "Replace an existing or unfinished output");
   compress->add_flag("--quiet", args.quiet, "Print errors only");
+  compress->add_option("--sample", args.sample, "At the end, let the result go on from this text");
   compress->add_option("--log-json", args.log_json,
                        "Write the plan, the progress and the summary as JSON lines");
 
@@ -199,6 +202,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   CLI::App* eval = add_eval(app, args, raw);
   CLI::App* tokenize = add_tokenize(app, args, raw);
   CLI::App* version = app.add_subcommand("version", "Print the version");
+  version->add_flag("--verbose", args.verbose, "And what this machine computes with");
   for (CLI::App* sub : {compress, plan, inspect, verify, generate, eval, tokenize, version})
     sub->footer(kFooter);
 

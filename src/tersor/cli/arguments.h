@@ -1,6 +1,7 @@
 // What the user asked for on the command line.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "tersor/entrypoints/evaluate.h"
@@ -25,7 +26,9 @@ struct Arguments {
   bool overwrite = false;
   bool quiet = false;
   bool json = false;
-  std::string log_json;  // compress: a file for one JSON object per event
+  bool verbose = false;               // version
+  std::optional<std::string> sample;  // compress: a prompt to run the result on
+  std::string log_json;               // compress: a file for one JSON object per event
 };
 
 // Parses argv. Throws Error(kUsage) with the nearest valid flag for one that does not exist. When help was

@@ -132,6 +132,14 @@ TEST(Arguments, TokenizeTakesOneText) {
   EXPECT_EQ(error_of({"tokenize", "M", "--chat", "--no-special-tokens"}).code(), ErrorCode::kUsage);
 }
 
+TEST(Arguments, SampleAndVerboseAreOptional) {
+  EXPECT_EQ(parse({"compress", "M", "-o", "O", "--scheme", "W4A16"}).sample, std::nullopt);
+  EXPECT_EQ(parse({"compress", "M", "-o", "O", "--scheme", "W4A16", "--sample", "Hello"}).sample, "Hello");
+  EXPECT_FALSE(parse({"version"}).verbose);
+  EXPECT_TRUE(parse({"version", "--verbose"}).verbose);
+  EXPECT_TRUE(parse({"generate", "M", "--prompt", "Hello", "--chat"}).generate.chat);
+}
+
 TEST(Arguments, HelpListsTheExitCodes) {
   for (const std::vector<const char*>& words : {std::vector{"--help"}, std::vector{"compress", "--help"}}) {
     std::string help;

@@ -157,6 +157,15 @@ std::string to_text(const EvaluateReport& r) {
                                     format_seconds(r.seconds), format_bytes(r.peak_memory), r.backend);
 }
 
+std::string to_text(const AboutReport& r) {
+  Table table("<<");
+  table.add({"CPU", r.cpu});
+  table.add({"quantizing", r.kernels});
+  table.add({"matrix products", r.matmul});
+  table.add({"back end", r.backend});
+  return fmt::format("tersor {}\n", r.version) + table.text();
+}
+
 std::string to_text(const Error& error) {
   std::string out = fmt::format("error: {}\n", error.what());
   if (!error.help().empty()) out += fmt::format("help: {}\n", indented(error.help(), "      "));

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tersor/base/error.h"
+#include "tersor/entrypoints/about.h"
 #include "tersor/entrypoints/evaluate.h"
 #include "tersor/entrypoints/generate.h"
 #include "tersor/entrypoints/inspect.h"
@@ -20,6 +21,7 @@ std::string to_text(const VerifyReport& report);
 // How it went, in one line; the text itself is printed as it comes.
 std::string to_text(const GenerateReport& report);
 std::string to_text(const EvaluateReport& report);
+std::string to_text(const AboutReport& report);
 // "error: …" and "help: …", as they go to stderr.
 std::string to_text(const Error& error);
 

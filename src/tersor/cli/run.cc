@@ -43,7 +43,28 @@ class JsonLog {
   std::unique_ptr<std::FILE, Close> file_;
 };
 
+// What the result says, as far as a few words show it.
+void print_sample(const std::string& model, const std::string& prompt, size_t threads, JsonLog& log) {
+  constexpr size_t kTokens = 40;
+  GenerateRequest request;
+  request.model = model;
+  request.prompt = prompt;
+  request.max_new_tokens = kTokens;
+  request.threads = threads;
+  fmt::print("\n{}", prompt);
+  std::fflush(stdout);
+  const GenerateReport report = generate(request, {.text =
+                                                       [](std::string_view piece) {
+                                                         fmt::print("{}", piece);
+                                                         std::fflush(stdout);
+                                                       },
+                                                   .warn = {}});
+  print("\n");
+  log.add("sample", to_json(report));
+}
+
 int run_compress(const Arguments& args) {
+  if (args.sample) check_runnable(args.request.model);  // rather than after the work
   JsonLog log(args.log_json);
   ProgressLine line;
   OneshotOptions options{.output = args.output, .overwrite = args.overwrite, .planned = {}, .progress = {}};
@@ -65,6 +86,7 @@ int run_compress(const Arguments& args) {
   line.clear();
   log.add("summary", to_json(summary));
   if (!args.quiet) print("\n" + to_text(summary));
+  if (args.sample) print_sample(args.output, *args.sample, args.request.threads, log);
   return kDone;
 }
 
@@ -160,7 +182,7 @@ int dispatch(const Arguments& args) {
     case Command::kTokenize:
       return run_tokenize(args);
     case Command::kVersion:
-      print(fmt::format("tersor {}", version()));
+      print(args.verbose ? to_text(about()) : fmt::format("tersor {}", version()));
       return kDone;
     case Command::kNone:
       break;

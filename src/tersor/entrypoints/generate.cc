@@ -6,8 +6,10 @@
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/entrypoints/chat_prompt.h"
 #include "tersor/entrypoints/runtime.h"
 #include "tersor/entrypoints/stop_text.h"
+#include "tersor/modeling/arch/families.h"
 #include "tersor/modeling/generation.h"
 #include "tersor/tokenizer/tokenizer.h"
 
@@ -28,6 +30,12 @@ void check(const GenerateRequest& request) {
 
 }  // namespace
 
+void check_runnable(const std::string& model) {
+  const Checkpoint checkpoint = open_checkpoint(model);
+  read_model_config(checkpoint.config, (checkpoint.folder / "config.json").string());
+  Tokenizer::load(checkpoint.folder);
+}
+
 GenerateReport generate(const GenerateRequest& request, const GenerateOptions& options) {
   check(request);
   GenerateReport report;
@@ -40,7 +48,8 @@ GenerateReport generate(const GenerateRequest& request, const GenerateOptions& o
   report.backend = backend->describe();
   Checkpoint checkpoint = open_checkpoint(request.model);
   const Tokenizer tokenizer = Tokenizer::load(checkpoint.folder);
-  report.prompt_ids = tokenizer.encode(request.prompt);
+  report.prompt_ids = request.chat ? tokenizer.encode(chat_prompt(tokenizer, request.prompt), false)
+                                   : tokenizer.encode(request.prompt);
   GenerationOptions generation{.max_new_tokens = request.max_new_tokens,
                                .temperature = static_cast<float>(request.temperature),
                                .top_p = static_cast<float>(request.top_p),

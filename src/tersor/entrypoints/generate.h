@@ -12,6 +12,9 @@ namespace tersor {
 struct GenerateRequest {
   std::string model;  // a checkpoint folder, plain or compressed, or a Hub id in the local Hugging Face cache
   std::string prompt;
+  // The prompt is a JSON list of messages, or what a user says: it goes through the model's chat template, up
+  // to where the assistant's answer begins.
+  bool chat = false;
   size_t max_new_tokens = 100;
   double temperature = 0;         // 0: greedy, the likeliest token each time
   double top_p = 1;               // sample among the likeliest tokens that together have this probability
@@ -44,6 +47,10 @@ struct GenerateReport {
 // range and for a prompt without tokens, kInput for a checkpoint that cannot be run, for a tokenizer of
 // another model, and for logits that are not finite, naming the layer.
 GenerateReport generate(const GenerateRequest& request, const GenerateOptions& options = {});
+
+// Throws what generate() would for a checkpoint whose architecture or tokenizer cannot be run; reads no
+// weights.
+void check_runnable(const std::string& model);
 
 std::string to_json(const GenerateReport& report);
 

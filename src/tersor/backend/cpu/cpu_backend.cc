@@ -148,6 +148,8 @@ std::unique_ptr<Backend> make_cpu_backend(MatmulPrecision precision, size_t thre
   return std::make_unique<CpuBackend>(bf16, threads == 0 ? available_cpus() : threads);
 }
 
+CpuMatmul cpu_matmul() { return {cpu_has_bf16_matmul(), cpu_matmul_isa()}; }
+
 std::string describe_cpu_backend() { return make_cpu_backend()->describe(); }
 
 }  // namespace tersor

@@ -1,9 +1,12 @@
 // Activations as an engine quantizes them at run time, and back: one row.
 //
 // Dynamic: the scale of a group is max|x| / qmax (asymmetric ints: range / (qmax - qmin), zero included); MX
-// rounds it to a power of two, NVFP4 to e4m3 under the global scale. Static: the scale is given.
+// takes a power of two as vLLM 0.32 does, NVFP4 rounds to e4m3 under the global scale. Static: the scale is
+// given.
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 #include "tersor/backend/reference/reference_backend.h"
 #include "tersor/base/float_types.h"
@@ -29,12 +32,19 @@ float round_trip(const ActivationQuantArgs& args, float x, float scale, int zero
   return (code - static_cast<float>(zero_point)) * scale;
 }
 
-// MX's shared exponent (OCP Microscaling Formats 1.0, 6.3): the exponent of the largest element less that of
-// the largest code.
+// fp8: the least power of two under which the largest element does not exceed the largest code
+// (mxfp8_utils.py: ceil(log2(max / 448))). fp4: the exponent of the largest element, its mantissa rounded to
+// fp4's one bit, less that of the largest code (tests/quantization/reference_mxfp4.py).
 float mx_scale(const ActivationQuantArgs& args, float largest) {
-  const int code_exponent = args.kind == Kind::kFloat8 ? 8 : 2;
-  const int exponent = std::clamp(std::ilogb(largest) - code_exponent, -127, 127);
-  return std::ldexp(1.0f, exponent);
+  int exponent = 0;
+  if (args.kind == Kind::kFloat8) {
+    const float mantissa = std::frexp(largest / kFloat8E4M3Max, &exponent);  // in [½, 1)
+    if (mantissa == 0.5f) --exponent;
+  } else {
+    constexpr uint32_t kHalfOfLastBit = 1u << 21;
+    exponent = static_cast<int>((std::bit_cast<uint32_t>(largest) + kHalfOfLastBit) >> 23) - 127 - 2;
+  }
+  return std::ldexp(1.0f, std::clamp(exponent, -127, 127));
 }
 
 void quantize_group(const ActivationQuantArgs& args, const float* x, size_t count, float* y) {
