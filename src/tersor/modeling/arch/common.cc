@@ -27,7 +27,8 @@ ModelConfig read_common(const ConfigReader& config) {
   const size_t layers = config.size("num_hidden_layers");
   if (layers > 100'000) {
     throw input_error(
-        fmt::format("{}: `num_hidden_layers` is {}, at most 100000 was expected", config.origin(), layers));
+        fmt::format("{}: `num_hidden_layers` is {}, at most 100000 was expected", config.origin(), layers),
+        "compare config.json with the model's original one");
   }
   model.layers.resize(layers);
   model.norm.epsilon = static_cast<float>(config.number("rms_norm_eps", 1e-6));
@@ -43,7 +44,8 @@ ModelConfig read_common(const ConfigReader& config) {
   if (!config.has("head_dim") && model.hidden % attention.heads != 0) {
     throw input_error(
         fmt::format("{}: hidden_size {} is not a multiple of {} heads, and there is no `head_dim`",
-                    config.origin(), model.hidden, attention.heads));
+                    config.origin(), model.hidden, attention.heads),
+        "compare config.json with the model's original one");
   }
   attention.head_dim = config.size("head_dim", model.hidden / attention.heads);
   attention.value_dim = attention.head_dim;
