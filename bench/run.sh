@@ -44,6 +44,20 @@ peers=()
 [[ -x $peer ]] && peers=(--peer "$peer")
 python3 bench/compress_bench.py build/tersor "$dir/model-$gb" "$dir/work" "${peers[@]}"
 
+echo "## running a model"
+if [[ -f $model/config.json ]]; then
+    for dtype in "" --f32; do build/bench/model_speed "$model" $dtype; done
+    if [[ -x $peer ]]; then
+        for dtype in bfloat16 float32; do "$peer" bench/transformers_speed.py "$model" $dtype; done
+    fi
+else
+    echo "no model in $model: set BENCH_MODEL"
+fi
+cp models/tiny/tokenizer.json models/tiny/tokenizer_config.json "$dir/model-$gb/"
+/usr/bin/env time -f '%M kB, %e s: eval within 1 GiB' build/tersor eval "$dir/model-$gb" --text models/tiny/heldout.txt \
+    --max-memory 1GiB --quiet
+rm "$dir/model-$gb"/tokenizer*.json
+
 echo "## memory by size of the input"
 [[ -f $dir/model-0.3/config.json ]] || build/bench/make_checkpoint "$dir/model-0.3" 0.3
 for model in "$dir/model-0.3" "$dir/model-$gb"; do

@@ -9,12 +9,13 @@ namespace {
 // end keeps for reuse, and what is read at a time (measured).
 constexpr uint64_t kProgram = 160'000'000;
 
-// Of a linear on the device: as it is stored, but compressed ones are dequantized to f32.
+// What the back end makes of a weight: of bf16 as most are stored, or of f32 as compressed ones come.
 uint64_t bytes_per_weight(const Model& model) {
-  if (model.checkpoint().config.contains("quantization_config")) return 4;
-  const auto& tensors = model.checkpoint().tensors;
-  const auto it = tensors.find(model.config().embedding_name + ".weight");
-  return it == tensors.end() ? 4 : dtype_size(model.checkpoint().info(it->second).dtype);
+  constexpr size_t kSide = 64;
+  const bool compressed = model.checkpoint().config.contains("quantization_config");
+  const DeviceTensor sample = model.backend().allocate(compressed ? DType::kF32 : DType::kBF16, kSide, kSide);
+  model.backend().fill_zero(sample);
+  return std::max<uint64_t>(2, model.backend().pack(sample)->bytes / (kSide * kSide));
 }
 
 }  // namespace
@@ -50,15 +51,16 @@ uint64_t evaluation_memory(const Model& model, size_t window) {
     widest = std::max(widest, width);
     inner = std::max(inner, moe ? config.moe.route.top_k * width + config.moe.shared_intermediate : width);
   }
-  // While it is multiplied, a weight is there once more in the layout of the kernel.
-  const uint64_t laid_out = 4 * hidden * std::max({widest, a.heads * a.head_dim, a.heads * a.value_dim});
+  // While it is loaded, a weight is there once more as it is stored, or twice in f32.
+  const uint64_t loading =
+      2 * bytes * hidden * std::max({widest, a.heads * a.head_dim, a.heads * a.value_dim});
   // Of a window: its hidden state with the norm of it, then queries, keys, values and the result of
   // attention, or what the MLP makes, and half of the wider one in bf16.
   const uint64_t kv = a.mla ? a.heads : a.kv_heads;
   const uint64_t attention = a.heads * (a.head_dim + a.value_dim) + kv * (a.head_dim + a.value_dim);
   const uint64_t activations = 4 * window * (2 * hidden + std::max(attention, inner + inner / 2) + hidden);
   const uint64_t chunk = 4 * 2 * std::min<uint64_t>(window, kMlpRows) * widest;
-  const uint64_t in_layer = layer * bytes + laid_out + activations + chunk;
+  const uint64_t in_layer = layer * bytes + std::max(loading, activations + chunk);
   const uint64_t slice = std::min<uint64_t>(kHeadSlice, config.vocabulary);
   const uint64_t in_head = slice * hidden * (bytes + 4) + 2 * 4 * kHeadTokens * slice + 8 * window * hidden;
   return kProgram + std::max(in_layer, in_head);

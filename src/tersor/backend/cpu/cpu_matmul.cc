@@ -111,7 +111,9 @@ std::shared_ptr<const PackedWeight> CpuBackend::pack(const DeviceTensor& weight)
     dnnl::reorder(source, packed->weight).execute(stream, source, packed->weight);
     stream.wait();
   };
-  if (bf16_) {
+  if (weight.dtype == (bf16_ ? DType::kBF16 : DType::kF32)) {
+    reorder(weight.data<void>());  // read from where it is
+  } else if (bf16_) {
     auto bits = to_bf16(weight, rows_);
     reorder(bits.data());
   } else {
