@@ -60,3 +60,16 @@ def test_stops_before_a_text(source):
 def test_seed_decides(source):
     run = ("generate", source("tiny"), "--prompt", "Once", "--temperature", 1.5, "--top-p", 0.9, "--seed")
     assert tersor_json(*run, 1)["ids"] == tersor_json(*run, 1)["ids"] != tersor_json(*run, 2)["ids"]
+
+
+@pytest.mark.slow
+def test_chat(source):
+    import torch
+    folder, question = source("smollm2"), "What is the capital of France?"
+    ids = readers.tokenizer(folder).apply_chat_template([{"role": "user", "content": question}], add_generation_prompt=True,
+                                                        return_tensors="pt", return_dict=True)["input_ids"]
+    with torch.inference_mode():
+        out = model(folder).generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=20, do_sample=False)
+    ours = tersor_json("generate", folder, "--chat", "--prompt", question, "--max-new-tokens", 20, "--dtype", "f32")
+    assert ours["prompt_ids"] == ids[0].tolist()
+    assert ours["ids"] == out[0, ids.shape[1]:].tolist()
