@@ -84,6 +84,14 @@ std::vector<Breach> check_fused_name_ignored(const LoadView& view);
 std::vector<Breach> check_attention_group(const LoadView& view);
 std::vector<Breach> check_prefix_patterns(const LoadView& view);
 
+// load_rules_complete.cc: what a checkpoint must hold.
+std::vector<Breach> check_model_type(const LoadView& view);
+std::vector<Breach> check_layers_complete(const LoadView& view);
+std::vector<Breach> check_layer_count(const LoadView& view);
+std::vector<Breach> check_weight_dimensions(const LoadView& view);
+std::vector<Breach> check_input_embedding(const LoadView& view);
+std::vector<Breach> check_output_head(const LoadView& view);
+
 // load_rules_devices.cc: the KV cache, and what only some devices or flags do.
 std::vector<Breach> check_kv_cache_scheme(const LoadView& view);
 std::vector<Breach> check_one_capability(const LoadView& view);

@@ -26,6 +26,23 @@ constexpr bool kNote = false;
 
 // id, reader, fatal, what the reader demands (and what happens otherwise), fix, check.
 constexpr LoadRule kRules[] = {
+    // What the checkpoint holds.
+    {"model-type", kE, kFatal, "config.json has a `model_type` (Unrecognized model)",
+     "the original config.json", check_model_type},
+    {"layers-complete", kE, kFatal,
+     "a layer has the weights that its like has: q, k, v, gate and up together (random numbers otherwise)",
+     "a complete download", check_layers_complete},
+    {"layer-count", kE, kFatal, "there are as many layers as config.json says (random numbers otherwise)",
+     "a complete download", check_layer_count},
+    {"weight-dimensions", kE, kFatal,
+     "weights are matrices where those of other layers are (random numbers otherwise)", "a complete download",
+     check_weight_dimensions},
+    {"input-embedding", kE, kFatal, "there is an input embedding (random numbers otherwise)",
+     "a complete download", check_input_embedding},
+    {"output-head", kE, kFatal,
+     "there is an lm_head where `tie_word_embeddings` is false (random numbers otherwise)",
+     "a complete download, or `tie_word_embeddings: true`", check_output_head},
+
     // Schemes and formats.
     {"actorder-group", kE, kFatal, "`actorder` is null, `static` or `weight`; `group` was removed",
      "`actorder: static`", check_group_actorder},

@@ -37,6 +37,12 @@ struct LoadableModule {
   std::string matched_target;                  // the target that chose the scheme
 };
 
+// A module whose weight is no matrix: a norm, a convolution, or a Linear gone wrong.
+struct OtherWeight {
+  std::string name;
+  size_t rank = 1;
+};
+
 struct LoadIssue {
   std::string rule;     // short id, e.g. "fp8-block-fused-rows"
   std::string reader;   // "vLLM 0.32.0", "Transformers 5.17.0 (compressed-tensors 0.19)", "every reader"
@@ -50,6 +56,8 @@ struct LoadContext {
   const Json* config = nullptr;  // config.json: head counts, tie_word_embeddings, model_type
   // Every matrix of the checkpoint, unquantized ones as well, in any order.
   std::vector<LoadableModule> modules;
+  // The modules beside them, by which layers are compared.
+  std::vector<OtherWeight> other_weights;
   std::vector<std::string> ignore;  // as config.json will hold it
   std::optional<QuantizationArgs> kv_cache_scheme;
   uint64_t tensor_parallel = 1;

@@ -98,12 +98,21 @@ void read_config(LoadView& view) {
   view.heads = unsigned_at(text, "num_attention_heads");
   view.kv_heads = unsigned_at(text, "num_key_value_heads");
   if (view.kv_heads == 0) view.kv_heads = view.heads;
+  view.layers = unsigned_at(text, "num_hidden_layers");
+  if (const auto names = top.find("architectures");
+      names != top.end() && names->is_array() && !names->empty() && names->front().is_string())
+    view.architecture = names->front().get_ref<const std::string&>();
   if (const auto type = text.find("model_type"); type != text.end() && type->is_string())
     view.model_type = type->get_ref<const std::string&>();
+  bool said = false, any_tied = false;
   for (const Json* part : {&top, &text}) {
     const auto tie = part->find("tie_word_embeddings");
-    if (tie != part->end() && tie->is_boolean()) view.tied = tie->get<bool>();
+    if (tie == part->end() || !tie->is_boolean()) continue;
+    view.tied = tie->get<bool>();
+    said = true;
+    any_tied |= view.tied;
   }
+  view.said_untied = said && !any_tied;
 }
 
 }  // namespace

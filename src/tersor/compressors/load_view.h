@@ -68,9 +68,12 @@ struct LoadView {
   // From config.json, top level or text_config; 0 or empty when absent.
   uint64_t heads = 0;
   uint64_t kv_heads = 0;
-  std::string_view model_type;   // of the text model
-  bool has_text_config = false;  // a model of several parts: engines rename its modules
-  bool tied = false;             // lm_head shares the embedding's weight
+  uint64_t layers = 0;
+  std::string_view model_type;    // of the text model
+  std::string_view architecture;  // the first of `architectures`
+  bool has_text_config = false;   // a model of several parts: engines rename its modules
+  bool tied = false;              // lm_head shares the embedding's weight
+  bool said_untied = false;       // the config says that it does not, rather than nothing
 
   uint64_t ranks() const { return context.tensor_parallel; }
   const QuantizationScheme* scheme_of(const ViewedModule& m) const { return m.module->scheme; }

@@ -72,6 +72,38 @@ TEST_F(OneshotTest, WritesWhatThePlanPromises) {
   }
 }
 
+TEST_F(OneshotTest, ShardsWithoutAnIndexGetOne) {
+  const auto with_index = compress("with");
+  std::filesystem::remove(folder_ / "model" / "model.safetensors.index.json");
+  const uint64_t planned = plan(request_).output_bytes;
+  const auto without = compress("without");
+  EXPECT_EQ(without, with_index);
+  uint64_t bytes = 0;
+  for (const auto& [name, text] : without) bytes += text.size();
+  EXPECT_EQ(bytes, planned);
+  EXPECT_TRUE(verify(folder_ / "without", request_.model).failures.empty());
+}
+
+TEST_F(OneshotTest, AFileOfAnotherNameGetsAnIndex) {
+  toy::write_checkpoint(folder_ / "other", toy::llama_config(sizes_), toy::llama_tensors(sizes_));
+  std::filesystem::rename(folder_ / "other" / "model.safetensors", folder_ / "other" / "weights.safetensors");
+  request_.model = folder_ / "other";
+  EXPECT_TRUE(compress("out").contains("model.safetensors.index.json"));
+}
+
+TEST_F(OneshotTest, AnIncompleteSourceIsRefused) {
+  auto tensors = toy::llama_tensors(sizes_);
+  std::erase_if(tensors,
+                [](const toy::Tensor& t) { return t.name.ends_with("layers.1.self_attn.q_proj.weight"); });
+  toy::write_checkpoint(folder_ / "model", toy::llama_config(sizes_), tensors, 3);
+  const Error error = error_of(to("out"));
+  EXPECT_EQ(error.code(), ErrorCode::kPlanRefused);
+  EXPECT_NE(std::string(error.what()).find("lacks model.layers.1.self_attn.q_proj.weight"), std::string::npos)
+      << error.what();
+  request_.allow_unloadable = true;
+  EXPECT_FALSE(compress("out").empty());
+}
+
 TEST_F(OneshotTest, SameBytesForEveryNumberOfThreads) {
   for (const char* scheme : {"W4A16", "NVFP4A16"}) {
     request_.scheme = scheme;

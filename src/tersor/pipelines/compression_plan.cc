@@ -37,10 +37,6 @@ void check_quantizable(const SourceModule& module, const Checkpoint& checkpoint)
         fmt::format("{} is stored as {}; BF16, F16 or F32 was expected", where, dtype_name(module.dtype)),
         skip);
   }
-  if (module.out() == 0 || module.in() == 0) {
-    throw input_error(fmt::format("{} has shape {}: it holds no weight", where, to_string(module.shape)),
-                      "the checkpoint may be a placeholder; download the real file, or " + skip);
-  }
 }
 
 // Calibration does not exist yet: what needs it is told now, not after an hour.
@@ -179,7 +175,9 @@ void write_texts(const Checkpoint& checkpoint, const Recipe& recipe,
   plan.texts.emplace_back("config.json", dump_json(config));
   plan.texts.emplace_back("recipe.yaml", recipe.yaml);
   const std::vector<TensorFile> tensors = tensors_by_name(plan.shards);
-  if (checkpoint.has_index)
+  // Readers without an index look for one file, model.safetensors.
+  const bool one_file = plan.shards.size() == 1 && plan.shards[0].file_name == "model.safetensors";
+  if (checkpoint.has_index || !one_file)
     plan.texts.emplace_back("model.safetensors.index.json", index_json(checkpoint, plan.shards, tensors));
 }
 
@@ -187,13 +185,18 @@ std::vector<LoadIssue> find_load_issues(const Checkpoint& checkpoint, const Comp
                                         const PlanOptions& options) {
   LoadContext context{.config = &checkpoint.config,
                       .modules = {},
+                      .other_weights = {},
                       .ignore = plan.ignore,
                       .kv_cache_scheme = std::nullopt,
                       .tensor_parallel = options.tensor_parallel,
                       .groups = plan.schemes};
   for (size_t m = 0; m < plan.decisions.size(); ++m) {
     const SourceModule& module = plan.inventory.modules[m];
-    if (!module.is_matrix() || module.kept_because == kMtpReason) continue;
+    if (module.kept_because == kMtpReason || !module.has_weight) continue;
+    if (!module.is_matrix()) {
+      context.other_weights.push_back({module.name.name, module.shape.size()});
+      continue;
+    }
     const auto& scheme = plan.decisions[m].scheme;
     context.modules.push_back({.name = module.name.name,
                                .out = module.out(),

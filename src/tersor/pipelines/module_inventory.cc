@@ -76,6 +76,18 @@ void refuse_quantized(const Checkpoint& checkpoint) {
   }
 }
 
+// A weight without elements: DeepSpeed's stage 3 leaves such placeholders in what it saves.
+void refuse_empty(const Checkpoint& checkpoint, const TensorPlace& place) {
+  const TensorInfo& info = checkpoint.info(place);
+  if (std::ranges::find(info.shape, 0u) == info.shape.end()) return;
+  throw input_error(fmt::format("`{}` in {} has shape {}: it holds no weight", info.name,
+                                (checkpoint.folder / checkpoint.shards[place.shard].file_name).string(),
+                                to_string(info.shape)),
+                    "such placeholders are left where weights were not gathered before saving: download the "
+                    "checkpoint again, "
+                    "or save the model anew");
+}
+
 // One projection that a fused expert tensor holds, in order of its rows.
 struct ExpertProjection {
   std::string_view name;
@@ -201,6 +213,7 @@ ModuleInventory take_inventory(const Checkpoint& checkpoint) {
       const TensorInfo& info = tensors[t];
       const TensorPlace place{s, t};
       if (const auto fused = fused_experts(info.name, info.shape, config)) {
+        refuse_empty(checkpoint, place);
         const uint64_t row_bytes = info.shape[2] * dtype_size(info.dtype);
         uint64_t begin = info.begin;
         for (uint64_t e = 0; e < info.shape[0]; ++e) {
@@ -217,6 +230,7 @@ ModuleInventory take_inventory(const Checkpoint& checkpoint) {
           }
         }
       } else if (info.name.ends_with(kWeight)) {
+        refuse_empty(checkpoint, place);
         const std::string name = info.name.substr(0, info.name.size() - kWeight.size());
         add({.name = {name, classify_module(name, info.shape, type)},
              .shape = info.shape,

@@ -39,7 +39,7 @@ struct ModuleInventory {
 // SourceModule::kept_because of the layers that predict further tokens.
 inline constexpr const char* kMtpReason = "a multi-token-prediction layer";
 
-// Throws Error(kInput) when the checkpoint is quantized already.
+// Throws Error(kInput) when the checkpoint is quantized already, or a weight has no elements.
 ModuleInventory take_inventory(const Checkpoint& checkpoint);
 
 // The integer at `key`, of the top level or of `text_config`; 0 when absent.

@@ -80,6 +80,27 @@ TEST(Inventory, KeepsLayersThatPredictFurtherTokens) {
   EXPECT_EQ(inventory.mtp_patterns, std::vector<std::string>{R"(re:.*layers\.2\..*)"});
 }
 
+TEST(Inventory, RefusesWeightsWithoutElements) {
+  for (const Shape& shape : {Shape{0, 32}, Shape{32, 0}, Shape{0}}) {
+    try {
+      inventory_of({{"model_type", "llama"}},
+                   {toy::random_tensor("model.layers.0.mlp.up_proj.weight", shape, 1)});
+      FAIL();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kInput);
+      EXPECT_NE(std::string(e.what()).find("`model.layers.0.mlp.up_proj.weight` in"), std::string::npos);
+      EXPECT_NE(std::string(e.what()).find("model.safetensors has shape [0"),
+                shape[0] == 0 ? std::string::npos : 0);
+    }
+  }
+  EXPECT_THROW(
+      inventory_of({{"hidden_size", 32}}, {toy::random_tensor("l.0.experts.down_proj", {0, 32, 32}, 1)}),
+      Error);
+  // What is no weight of a module may be empty: TransformerEngine's _extra_state is.
+  EXPECT_TRUE(inventory_of({{"hidden_size", 32}}, {toy::random_tensor("l.0.mlp._extra_state", {0}, 1)})
+                  .modules.empty());
+}
+
 TEST(Inventory, RefusesWhatIsQuantizedAlready) {
   const toy::Sizes sizes;
   Json config = toy::llama_config(sizes);
