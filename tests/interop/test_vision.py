@@ -12,15 +12,18 @@ import reference
 
 KIND = "AutoModelForImageTextToText"
 SPELLINGS = {
-    "checkpoint": r"re:visual\..*",
-    "anywhere": r"re:.*visual\..*",
+    "checkpoint": [r"re:visual\..*", "lm_head"],
+    "anywhere": [r"re:.*visual\..*", "lm_head"],
+    "transformers": [r"re:model\.visual\..*", "lm_head"],
+    # As the usual recipes for Qwen2.5-VL have it.
+    "both": ["re:.*lm_head", "re:visual.*", "re:model.visual.*"],
 }
 
 
 @pytest.fixture(params=SPELLINGS)
 def folder(request, compressed):
-    return compressed("vision", "--scheme", "W8A16", "--group-size", "64", "--ignore", "lm_head", "--ignore",
-                      SPELLINGS[request.param])
+    ignore = [flag for entry in SPELLINGS[request.param] for flag in ("--ignore", entry)]
+    return compressed("vision", "--scheme", "W8A16", "--group-size", "64", *ignore)
 
 
 def test_only_text_is_compressed(folder, source):

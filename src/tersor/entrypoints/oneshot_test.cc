@@ -104,6 +104,22 @@ TEST_F(OneshotTest, AnIncompleteSourceIsRefused) {
   EXPECT_FALSE(compress("out").empty());
 }
 
+TEST_F(OneshotTest, PartsAreNamedInAnyReadersSpelling) {
+  Json config = toy::llama_config(sizes_);
+  auto tensors = toy::llama_tensors(sizes_);
+  tensors.push_back(toy::random_tensor("visual.blocks.0.attn.qkv.weight", {128, 128}, 7));
+  request_.ignore = {"re:.*lm_head", "re:visual.*", "re:model.visual.*",
+                     "re:model\\.language_model\\..*q_proj$", "re:.*[kv]_proj$"};
+  toy::write_checkpoint(folder_ / "model", config, tensors, 3);
+  EXPECT_EQ(error_of(to("out")).code(), ErrorCode::kUsage);  // a model of one part has one spelling
+  config["vision_config"] = Json::object({{"depth", 1}});
+  toy::write_checkpoint(folder_ / "model", config, tensors, 3);
+  compress("out");
+  const VerifyReport verified = verify(folder_ / "out", request_.model);
+  EXPECT_TRUE(verified.failures.empty());
+  EXPECT_EQ(verified.modules.size(), 4 * sizes_.layers);  // o_proj and the MLP
+}
+
 TEST_F(OneshotTest, SameBytesForEveryNumberOfThreads) {
   for (const char* scheme : {"W4A16", "NVFP4A16"}) {
     request_.scheme = scheme;

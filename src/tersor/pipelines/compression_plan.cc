@@ -52,7 +52,11 @@ void refuse_calibration(const Recipe& recipe) {
 void decide(const Checkpoint& checkpoint, const Recipe& recipe, CompressionPlan& plan) {
   std::vector<ModuleName> names;
   names.reserve(plan.inventory.modules.size());
-  for (const SourceModule& m : plan.inventory.modules) names.push_back(m.name);
+  const bool renamed = is_multipart(checkpoint.config);
+  for (const SourceModule& m : plan.inventory.modules) {
+    names.push_back(m.name);
+    if (renamed) names.back().other_spellings = other_spellings(m.name.name);
+  }
   const ResolvedRecipe resolved = resolve_recipe(recipe, names);
 
   // Schemes in use are numbered in order of their first module, as the reference writer numbers them.

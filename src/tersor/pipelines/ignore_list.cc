@@ -51,6 +51,22 @@ std::string as_regex(std::string_view core, bool any_index) {
 
 }  // namespace
 
+std::vector<std::string> other_spellings(std::string_view name) {
+  // What the language model consists of; everything else is another part.
+  constexpr std::string_view kTextParts[] = {"layers", "embed_tokens", "norm"};
+  const std::string_view core = without_wrappers(name);
+  std::vector<std::string> names;
+  if (core == "lm_head") {
+    names = {"lm_head", "language_model.lm_head"};
+  } else if (std::ranges::find(kTextParts, first_part(core)) != std::end(kTextParts)) {
+    names = {fmt::format("model.language_model.{}", core), fmt::format("language_model.model.{}", core)};
+  } else {
+    names = {fmt::format("model.{}", core), std::string(core)};
+  }
+  std::erase(names, name);
+  return names;
+}
+
 bool is_multipart(const Json& config) {
   if (!config.is_object()) return false;
   return std::ranges::any_of(

@@ -23,6 +23,12 @@ struct IgnoreNames {
 // the one module.
 std::vector<std::string> ignore_list(const IgnoreNames& names, bool multipart);
 
+// The names that Transformers 5 and vLLM 0.32 give to a module of a model of several parts, those equal to
+// the checkpoint's `name` left out: "visual.blocks.0.attn.qkv" is "model.visual.blocks.0.attn.qkv" to
+// Transformers, "model.layers.0.mlp.up_proj" is "model.language_model.layers.0.…" to it and
+// "language_model.model.layers.0.…" to vLLM.
+std::vector<std::string> other_spellings(std::string_view name);
+
 // Whether readers rename the modules of this model: config.json describes a language model among other parts.
 bool is_multipart(const Json& config);
 

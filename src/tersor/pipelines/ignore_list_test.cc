@@ -32,6 +32,18 @@ TEST(IgnoreList, MatchesATowerUnderEverySpelling) {
     EXPECT_FALSE(matches(ignore, name)) << name;
 }
 
+TEST(OtherSpellings, AreThoseOfTheReaders) {
+  EXPECT_EQ(other_spellings("visual.blocks.0.attn.qkv"), (Names{"model.visual.blocks.0.attn.qkv"}));
+  EXPECT_EQ(other_spellings("model.visual.blocks.0.attn.qkv"), (Names{"visual.blocks.0.attn.qkv"}));
+  EXPECT_EQ(
+      other_spellings("model.layers.0.mlp.up_proj"),
+      (Names{"model.language_model.layers.0.mlp.up_proj", "language_model.model.layers.0.mlp.up_proj"}));
+  EXPECT_EQ(other_spellings("language_model.model.embed_tokens"),
+            (Names{"model.language_model.embed_tokens"}));
+  EXPECT_EQ(other_spellings("language_model.lm_head"), (Names{"lm_head"}));
+  EXPECT_EQ(other_spellings("lm_head"), (Names{"language_model.lm_head"}));
+}
+
 TEST(IgnoreList, NamesEveryLayerOrTheOneWhereAPartIsQuantized) {
   const Names ignore =
       ignore_list({{"model.layers.0.mlp.gate", "model.layers.1.mlp.gate", "model.layers.0.mlp.up_proj"},

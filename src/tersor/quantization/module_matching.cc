@@ -25,8 +25,13 @@ NameMatcher::NameMatcher(std::span<const std::string> patterns)
 
 std::optional<NameMatcher::Hit> NameMatcher::match(const ModuleName& module) const {
   if (const auto exact = names_.find(module.name); exact != names_.end()) return Hit{exact->second, 0};
+  for (const std::string& name : module.other_spellings) {
+    if (const auto exact = names_.find(name); exact != names_.end()) return Hit{exact->second, 0};
+  }
   for (const Pattern& pattern : regexes_) {
-    if (pattern.regex.match_prefix(module.name)) return Hit{pattern.index, 1};
+    auto matches = [&](const std::string& name) { return pattern.regex.match_prefix(name); };
+    if (matches(module.name) || std::ranges::any_of(module.other_spellings, matches))
+      return Hit{pattern.index, 1};
   }
   const auto by_class = names_.find(to_string(module.module_class));
   if (by_class != names_.end()) return Hit{by_class->second, 2};

@@ -23,6 +23,8 @@ inline constexpr std::string_view kAnyWrappers = "((model|language_model)\\.)*";
 struct ModuleName {
   std::string name;  // "model.layers.0.self_attn.q_proj"
   ModuleClass module_class = ModuleClass::kLinear;
+  // The names by which readers know it, where they differ: recipes are written with theirs as often.
+  std::vector<std::string> other_spellings = {};
 };
 
 // A list of targets or ignores, compiled once. Immutable after construction; safe to use from several threads
@@ -37,7 +39,8 @@ class NameMatcher {
     int specificity;  // 0 exact name, 1 regex, 2 class name
   };
   // The most specific pattern that matches; among regexes the first in string order, as compressed-tensors
-  // sorts. A regex matches as Python's re.match: from the start of the dotted name, not to its end.
+  // sorts. Every spelling of the name counts alike. A regex matches as Python's re.match: from the start of
+  // the dotted name, not to its end.
   std::optional<Hit> match(const ModuleName& module) const;
 
   const std::vector<std::string>& patterns() const { return patterns_; }

@@ -30,6 +30,15 @@ TEST(NameMatcher, ExactNamesBeatRegexesBeatClasses) {
   EXPECT_FALSE(matcher.match({"model.norm", ModuleClass::kNorm}));
 }
 
+TEST(NameMatcher, EverySpellingCounts) {
+  const std::vector<std::string> patterns = {"Linear", "re:model.visual.*", "model.visual.merger"};
+  const NameMatcher matcher(patterns);
+  const ModuleName spelt{"visual.merger", ModuleClass::kLinear, {"model.visual.merger"}};
+  EXPECT_EQ(matcher.match(spelt)->pattern, 2u);
+  EXPECT_EQ(matcher.match({"visual.mlp", ModuleClass::kLinear, {"model.visual.mlp"}})->pattern, 1u);
+  EXPECT_EQ(matcher.match({"visual.mlp", ModuleClass::kLinear})->pattern, 0u);
+}
+
 TEST(NameMatcher, RegexesRankByTheirText) {
   EXPECT_EQ(matched({"re:.*proj", "re:.*layers.*"}, "model.layers.0.q_proj"), "re:.*layers.*");
   EXPECT_EQ(matched({"re:.*layers.*", "re:.*proj"}, "model.layers.0.q_proj"), "re:.*layers.*");
