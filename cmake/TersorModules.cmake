@@ -17,6 +17,7 @@ endif()
 if(TERSOR_SANITIZE)
   target_compile_options(tersor_flags INTERFACE
     -fsanitize=${TERSOR_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_definitions(tersor_flags INTERFACE TERSOR_SANITIZED)
   target_link_options(tersor_flags INTERFACE -fsanitize=${TERSOR_SANITIZE})
 endif()
 if(TERSOR_FUZZERS)

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -100,6 +101,23 @@ std::vector<std::string> nearest_names(std::string_view name, std::span<const st
   std::sort(ranked.begin(), ranked.end());
   std::vector<std::string> out;
   for (size_t i = 0; i < std::min(limit, ranked.size()); ++i) out.push_back(ranked[i].second);
+  return out;
+}
+
+std::string without_controls(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    const bool second_set = byte == 0xC2 && next >= 0x80 && next < 0xA0;  // U+0080 to U+009F
+    if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F || second_set) {
+      fmt::format_to(std::back_inserter(out), "\\x{:02X}", byte);
+      if (second_set) fmt::format_to(std::back_inserter(out), "\\x{:02X}", next);
+      i += second_set ? 1 : 0;
+    } else {
+      out += text[i];
+    }
+  }
   return out;
 }
 

@@ -27,6 +27,9 @@ std::string format_count(uint64_t n);
 std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> candidates,
                                        size_t limit = 3);
 
+// Text for a terminal: control characters but line ends and tabs as \xNN. Several lines stay several.
+std::string without_controls(std::string_view text);
+
 // Text from a file as a message may show it: control bytes as \xNN, at most 200 bytes.
 std::string printable(std::string_view text);
 

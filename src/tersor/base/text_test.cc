@@ -43,6 +43,8 @@ TEST(Text, NearestNamesRankByDistance) {
 }
 
 TEST(Text, PrintableShowsControlBytesAndShortens) {
+  EXPECT_EQ(without_controls("a\x1b[31m\n\tb\x7f\xC2\x9B\xC3\xA9\xC2"),
+            "a\\x1B[31m\n\tb\\x7F\\xC2\\x9B\xC3\xA9\xC2");
   EXPECT_EQ(printable("model.\xC3\xA9"), "model.\xC3\xA9");
   EXPECT_EQ(printable(std::string_view("a\x1b[2Jb\0", 7)), "a\\x1B[2Jb\\x00");
   EXPECT_EQ(printable(std::string(300, 'x')), std::string(200, 'x') + "...");

@@ -8,6 +8,7 @@
 
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
+#include "tersor/base/version.h"
 
 namespace tersor {
 namespace {
@@ -15,7 +16,9 @@ namespace {
 constexpr const char* kFooter =
     "Exit status: 0 done; 1 the machine failed (disk full, another run on the same folder); 2 the command "
     "line or the\n"
-    "recipe is wrong; 3 the checkpoint is broken; 4 the plan is refused: no reader would load its result.";
+    "recipe is wrong; 3 the checkpoint is broken; 4 the plan is refused: no reader would load its result, or "
+    "it\n"
+    "needs calibration data.";
 
 // "64,64" or "64x64" → [64, 64].
 std::array<int64_t, 2> parse_block(const std::string& text) {
@@ -167,6 +170,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
       "tersor");
   app.footer(kFooter);
   app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(version()), "Print the version");
 
   CLI::App* compress =
       app.add_subcommand("compress", "Compress a checkpoint; goes on where a killed run stopped");
@@ -209,8 +213,10 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const auto chosen = app.get_subcommands();
-    help = chosen.empty() ? app.help() : chosen.front()->help();
+    help = app.help();  // of the command, where there is one
+    return args;
+  } catch (const CLI::CallForVersion&) {
+    args.command = Command::kVersion;
     return args;
   } catch (const CLI::ParseError& e) {
     const auto chosen = app.get_subcommands();

@@ -53,7 +53,7 @@ void ProgressLine::clear() {
 
 void ProgressLine::draw(const std::string& phase, double seconds, const std::string& text) {
   if (terminal_) {
-    fmt::print(stderr, "\r{}\033[K", text);
+    std::fputs(fmt::format("\r{}\033[K", text).c_str(), stderr);
     std::fflush(stderr);
     drawn_ = true;
     return;
@@ -61,7 +61,7 @@ void ProgressLine::draw(const std::string& phase, double seconds, const std::str
   if (phase == last_phase_ && seconds - last_ < kPlainLineSeconds) return;
   last_phase_ = phase;
   last_ = seconds;
-  fmt::print(stderr, "{}\n", text);
+  std::fputs((text + "\n").c_str(), stderr);
 }
 
 void ProgressLine::show(const RunProgress& p) {

@@ -1,6 +1,8 @@
 #include "tersor/cli/run.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <memory>
 
@@ -8,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/text.h"
 #include "tersor/base/version.h"
 #include "tersor/cli/arguments.h"
 #include "tersor/cli/printing.h"
@@ -18,12 +21,27 @@ namespace {
 
 constexpr int kDone = 0;
 
-void print(const std::string& text) { fmt::print("{}{}", text, text.ends_with('\n') ? "" : "\n"); }
+// What cannot be written is found by require_written(): no message may end a run that goes well.
+void write(std::FILE* to, std::string_view text) { std::fwrite(text.data(), 1, text.size(), to); }
+
+void print(const std::string& text) {
+  write(stdout, text);
+  if (!text.ends_with('\n')) write(stdout, "\n");
+}
+
+// A report: names out of files may hold what a terminal would obey.
+void print_report(const std::string& text) { print(without_controls(text)); }
+
+// Throws when something that was printed has not arrived (a full disk behind `>`).
+void require_written(std::FILE* file, const std::string& name) {
+  if (std::fflush(file) != 0 || std::ferror(file) != 0)
+    throw runtime_error(fmt::format("cannot write to {}: {}", name, std::strerror(errno)));
+}
 
 // One JSON object per line: {"event": …, "<event>": {…}}.
 class JsonLog {
  public:
-  explicit JsonLog(const std::string& path) {
+  explicit JsonLog(const std::string& path) : path_(path) {
     if (path.empty()) return;
     file_.reset(std::fopen(path.c_str(), "w"));
     if (!file_) throw runtime_error(fmt::format("cannot write the log {}", path), "check `--log-json`");
@@ -32,14 +50,15 @@ class JsonLog {
   void add(std::string_view event, std::string json) {
     if (!file_) return;
     std::erase(json, '\n');  // text inside the JSON has its line ends escaped
-    fmt::print(file_.get(), "{{\"event\": \"{}\", \"{}\": {}}}\n", event, event, json);
-    std::fflush(file_.get());
+    write(file_.get(), fmt::format("{{\"event\": \"{}\", \"{}\": {}}}\n", event, event, json));
+    require_written(file_.get(), path_);
   }
 
  private:
   struct Close {
     void operator()(std::FILE* f) const { std::fclose(f); }
   };
+  const std::string path_;
   std::unique_ptr<std::FILE, Close> file_;
 };
 
@@ -70,7 +89,7 @@ int run_compress(const Arguments& args) {
   OneshotOptions options{.output = args.output, .overwrite = args.overwrite, .planned = {}, .progress = {}};
   options.planned = [&](const PlanReport& report) {
     log.add("plan", to_json(report));
-    if (!args.quiet) print(to_text(report));
+    if (!args.quiet) print_report(to_text(report));
     std::fflush(stdout);
   };
   options.progress = [&](const RunProgress& p) {
@@ -85,20 +104,20 @@ int run_compress(const Arguments& args) {
   const CompressionSummary summary = oneshot(args.request, options);
   line.clear();
   log.add("summary", to_json(summary));
-  if (!args.quiet) print("\n" + to_text(summary));
+  if (!args.quiet) print_report("\n" + to_text(summary));
   if (args.sample) print_sample(args.output, *args.sample, args.request.threads, log);
   return kDone;
 }
 
 int run_plan(const Arguments& args) {
   const PlanReport report = plan(args.request);
-  print(args.json ? to_json(report) : to_text(report));
+  print_report(args.json ? to_json(report) : to_text(report));
   return report.loadable || args.request.allow_unloadable ? kDone : static_cast<int>(ErrorCode::kPlanRefused);
 }
 
 int run_inspect(const Arguments& args) {
   const InspectReport report = inspect(args.folder);
-  print(args.json ? to_json(report) : to_text(report));
+  print_report(args.json ? to_json(report) : to_text(report));
   return kDone;
 }
 
@@ -107,19 +126,21 @@ int run_verify(const Arguments& args) {
   if (args.json) {
     print(to_json(report));
   } else if (!args.quiet || !report.failures.empty()) {
-    print(to_text(report));
+    print_report(to_text(report));
   }
   return report.failures.empty() ? kDone : static_cast<int>(ErrorCode::kRuntime);
 }
 
 // On stderr: the text on stdout stays the model's alone.
-void print_warning(const std::string& warning) { fmt::print(stderr, "warning: {}\n", warning); }
+void print_warning(const std::string& warning) {
+  write(stderr, without_controls(fmt::format("warning: {}\n", warning)));
+}
 
 int run_generate(const Arguments& args) {
   GenerateOptions options{.text = {}, .warn = print_warning};
   if (!args.json) {
     options.text = [](std::string_view piece) {
-      fmt::print("{}", piece);
+      write(stdout, piece);
       std::fflush(stdout);
     };
   }
@@ -129,7 +150,7 @@ int run_generate(const Arguments& args) {
     return kDone;
   }
   print("\n");
-  if (!args.quiet) fmt::print(stderr, "{}", to_text(report));
+  if (!args.quiet) write(stderr, to_text(report));
   return kDone;
 }
 
@@ -141,7 +162,7 @@ int run_eval(const Arguments& args) {
   }
   const EvaluateReport report = evaluate(args.eval, options);
   line.clear();
-  print(args.json ? to_json(report) : to_text(report));
+  print_report(args.json ? to_json(report) : to_text(report));
   return kDone;
 }
 
@@ -200,19 +221,22 @@ int run(int argc, const char* const* argv) {
       print(help);
       return kDone;
     }
-    return dispatch(args);
+    const int status = dispatch(args);
+    require_written(stdout, "the standard output");
+    return status;
   } catch (const Error& e) {
     std::fflush(stdout);
-    fmt::print(stderr, "{}", to_text(e));
+    write(stderr, without_controls(to_text(e)));
     return static_cast<int>(e.code());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "error: out of memory\nhelp: use fewer threads: `--threads 1`\n");
+    write(stderr, "error: out of memory\nhelp: use fewer threads: `--threads 1`\n");
     return static_cast<int>(ErrorCode::kRuntime);
   } catch (const std::exception& e) {
-    fmt::print(
+    write(
         stderr,
-        "error: {}\nhelp: this is a defect of tersor; please report it with the command that shows it\n",
-        e.what());
+        fmt::format(
+            "error: {}\nhelp: this is a defect of tersor; please report it with the command that shows it\n",
+            e.what()));
     return static_cast<int>(ErrorCode::kRuntime);
   }
 }

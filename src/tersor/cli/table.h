@@ -11,7 +11,8 @@ class Table {
   // `alignment`: one '<' (left) or '>' (right) per column.
   explicit Table(std::string alignment) : alignment_(std::move(alignment)) {}
 
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  // Line ends in a cell show as \x0A.
+  void add(std::vector<std::string> row);
   bool empty() const { return rows_.empty(); }
   // Every row on its line, two spaces before it and between columns; no trailing blanks.
   std::string text() const;

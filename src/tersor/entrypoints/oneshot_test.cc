@@ -256,6 +256,8 @@ TEST_F(OneshotTest, NonFiniteWeightsAreNamed) {
               std::string::npos)
         << error.what();
     EXPECT_FALSE(std::filesystem::exists(folder_ / scheme));
+    // Nothing is left that would stand in the way once the source is mended.
+    EXPECT_FALSE(std::filesystem::exists(folder_ / (std::string(scheme) + ".partial")));
   }
 }
 

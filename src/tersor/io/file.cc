@@ -80,6 +80,12 @@ File::File(const std::filesystem::path& path, Open how) : path_(path) {
   }
 }
 
+bool File::is_at_its_path() const {
+  struct stat mine{}, there{};
+  return ::fstat(fd_, &mine) == 0 && ::stat(path_.c_str(), &there) == 0 && mine.st_dev == there.st_dev &&
+         mine.st_ino == there.st_ino;
+}
+
 File open_temporary_file() {
   std::error_code unknown;
   const std::filesystem::path folder = std::filesystem::temp_directory_path(unknown);

@@ -46,6 +46,8 @@ class File {
   void start_writeback(uint64_t offset, uint64_t length) const;
   // Data on the disk, not only in the page cache.
   void sync() const;
+  // Whether the path still leads to this file: nobody has removed, renamed or replaced it.
+  bool is_at_its_path() const;
   // Tells the kernel that [offset, offset + length) will not be read again.
   void drop_cache(uint64_t offset, uint64_t length) const;
 

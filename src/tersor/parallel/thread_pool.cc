@@ -9,10 +9,13 @@
 #include <fstream>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include <sched.h>
+
+#include "tersor/base/error.h"
 
 namespace tersor {
 namespace {
@@ -70,6 +73,14 @@ struct ThreadPool::State {
     inside_loop = false;
   }
 
+  void stop() {
+    {
+      const std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    start.notify_all();
+  }
+
   void work(size_t worker) {
     uint64_t seen = 0;
     for (;;) {
@@ -89,17 +100,18 @@ struct ThreadPool::State {
 ThreadPool::ThreadPool(size_t threads) : state_(std::make_unique<State>()) {
   if (threads == 0) threads = available_cpus();
   for (size_t worker = 1; worker < threads; ++worker) {
-    state_->workers.emplace_back([state = state_.get(), worker] { state->work(worker); });
+    try {
+      state_->workers.emplace_back([state = state_.get(), worker] { state->work(worker); });
+    } catch (const std::system_error& e) {
+      state_->stop();  // or the workers that run already would be waited for without end
+      throw runtime_error("cannot start thread " + std::to_string(worker + 1) + " of " +
+                              std::to_string(threads) + ": " + e.code().message(),
+                          "use fewer: `--threads " + std::to_string(std::max<size_t>(1, worker / 2)) + "`");
+    }
   }
 }
 
-ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->stopping = true;
-  }
-  state_->start.notify_all();
-}
+ThreadPool::~ThreadPool() { state_->stop(); }
 
 size_t ThreadPool::threads() const { return state_->workers.size() + 1; }
 

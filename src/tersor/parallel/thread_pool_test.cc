@@ -2,11 +2,16 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include "tersor/base/error.h"
 
 namespace tersor {
 namespace {
@@ -24,6 +29,26 @@ TEST(ThreadPool, RunsEveryIndexOnce) {
       for (auto& s : seen) EXPECT_EQ(s, 1);
     }
   }
+}
+
+// In a process of its own, whose address space ends after a few threads' stacks.
+TEST(ThreadPoolDeathTest, ThreadsThatCannotStartAreAnError) {
+#ifndef TERSOR_SANITIZED  // sanitizers need address space without end
+  const auto start_many = [] {
+    rlimit limit{};
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = rlim_t{1} << 30;
+    setrlimit(RLIMIT_AS, &limit);
+    try {
+      ThreadPool pool(1000);
+    } catch (const Error& e) {
+      std::fprintf(stderr, "%s\n", e.what());
+      std::_Exit(7);
+    }
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(start_many(), ::testing::ExitedWithCode(7), "cannot start thread [0-9]+ of 1000: ");
+#endif
 }
 
 TEST(ThreadPool, RethrowsAndStaysUsable) {

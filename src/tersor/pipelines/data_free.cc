@@ -106,7 +106,13 @@ class DataFreeRun {
         std::make_unique<Journal>(previous.exists ? Journal::resume(output_.staging(), previous)
                                                   : Journal::create(output_.staging(), plan_.fingerprint));
     meter_.enter(Progress::Phase::kCompress);
-    compress();
+    try {
+      compress();
+    } catch (const Error& e) {
+      // A broken source has to change, and what was made of it would not be gone on with.
+      if (e.code() == ErrorCode::kInput) output_.clear();
+      throw;
+    }
     meter_.enter(Progress::Phase::kFinish);
     finish();
     return {
@@ -318,6 +324,12 @@ class DataFreeRun {
             fmt::format("{} changed while it was read", shard.source->name()),
             "the output would mix two states of it, and is discarded; run again when nothing writes to it");
       }
+    }
+    for (const File& file : files_) {
+      if (file.is_at_its_path()) continue;
+      throw runtime_error(
+          fmt::format("{} was removed or replaced while it was written", file.path().string()),
+          "leave the folder alone and run the same command again");
     }
     for (const OtherFile& file : plan_.carried) {
       const std::filesystem::path to = output_.staging() / file.relative_path;

@@ -164,8 +164,21 @@ Recipe parse_recipe(const std::string& yaml, const std::string& origin) {
   return recipe;
 }
 
+namespace {
+
+std::string read_text_file(const std::string& path) {
+  try {
+    return read_file(path, kMaxFileBytes);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kInput) throw;
+    throw usage_error(fmt::format("the recipe cannot be read: {}", e.what()), e.help());
+  }
+}
+
+}  // namespace
+
 Recipe read_recipe_file(const std::string& path) {
-  const std::string text = read_file(path, kMaxFileBytes);
+  const std::string text = read_text_file(path);
   if (!path.ends_with(".md")) return parse_recipe(text, path);
   Recipe recipe = parse_recipe(front_matter(text, path), path);
   recipe.yaml.erase(0, recipe.yaml.find_first_not_of("\r\n"));
