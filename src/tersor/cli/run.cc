@@ -70,11 +70,11 @@ void print_sample(const std::string& model, const std::string& prompt, size_t th
   request.prompt = prompt;
   request.max_new_tokens = kTokens;
   request.threads = threads;
-  fmt::print("\n{}", prompt);
+  write(stdout, "\n" + prompt);
   std::fflush(stdout);
   const GenerateReport report = generate(request, {.text =
                                                        [](std::string_view piece) {
-                                                         fmt::print("{}", piece);
+                                                         write(stdout, piece);
                                                          std::fflush(stdout);
                                                        },
                                                    .warn = {}});

@@ -59,6 +59,25 @@ void remove_or_throw(const fs::path& path) {
   if (error) throw io_error(ErrorCode::kRuntime, "remove", path, error.value());
 }
 
+// What a run that was killed between giving the folder its name and removing its working files had left to
+// do. False when there was nothing, or the run is alive.
+bool finish_for_the_dead(const fs::path& folder) {
+  std::vector<fs::path> working;
+  for (const fs::path& path : entries_of(folder)) {
+    if (path.filename().string().starts_with(kWorkingFilePrefix)) working.push_back(path);
+  }
+  if (working.empty()) return false;
+  std::error_code error;
+  File lock;
+  if (fs::exists(folder / kLockName, error)) {
+    lock = File(folder / kLockName, File::Open::kReadWrite);
+    if (::flock(lock.fd(), LOCK_EX | LOCK_NB) != 0) return false;
+  }
+  for (const fs::path& path : working) remove_or_throw(path);
+  sync_folder(folder);
+  return true;
+}
+
 void check_final(const fs::path& path, bool overwrite) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -72,6 +91,11 @@ void check_final(const fs::path& path, bool overwrite) {
         fmt::format("give a folder in it: {}", (path / "model").string()));
   }
   if (entries_of(path).empty()) return;
+  if (!overwrite && finish_for_the_dead(path)) {
+    throw usage_error(
+        fmt::format("{} is complete: a run that was killed at its very end had made it", path.string()),
+        "nothing is left to do; --overwrite makes it anew");
+  }
   if (!overwrite) {
     throw usage_error(fmt::format("{} exists and is not empty", path.string()),
                       "give another output folder, or allow this one to be replaced (--overwrite)");

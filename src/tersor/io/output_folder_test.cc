@@ -166,6 +166,16 @@ TEST_F(OutputFolderTest, TheLockDiesWithTheProcess) {
   ::close(ready[1]);
 }
 
+TEST_F(OutputFolderTest, AKillAfterTheRenameLeavesNothingToDo) {
+  const fs::path final_path = folder / "done";
+  fs::create_directories(final_path);
+  for (const char* name : {"config.json", ".tersor-lock", ".tersor-journal"})
+    write_file_atomically(final_path / name, "{}");
+  EXPECT_THAT(error_of(final_path, false, ErrorCode::kUsage), HasSubstr("is complete"));
+  EXPECT_THAT(names_in(final_path), UnorderedElementsAre("config.json"));
+  EXPECT_THAT(error_of(final_path, false, ErrorCode::kUsage), HasSubstr("is not empty"));
+}
+
 TEST(FreeDiskBytes, AnswersForPathsThatDoNotExistYet) {
   const TempFolder folder;
   EXPECT_GT(free_disk_bytes(folder.path()), 0u);
