@@ -125,10 +125,12 @@ std::string to_text(const VerifyReport& r) {
   table.add({"scheme", "modules", "least error", "most", "in"});
   for (const auto& [scheme, row] : schemes)
     table.add({scheme, format_count(row.count), percent(row.least), percent(row.most), row.worst});
-  out += table.text();
+  if (!r.modules.empty()) out += table.text() + "\n";
   out +=
-      fmt::format("\n{} quantized modules, relative error {}; {} untouched tensors byte-equal\n",
+      fmt::format("{} quantized modules, relative error {}; {} untouched tensors byte-equal\n",
                   format_count(r.modules.size()), percent(r.relative_error), format_count(r.equal_tensors));
+  out += "checked: " + r.checks + "\n";
+  for (const std::string& note : r.notes) out += "note: " + note + "\n";
   for (const std::string& failure : r.failures) out += "failed: " + failure + "\n";
   out += r.failures.empty()
              ? "verified\n"

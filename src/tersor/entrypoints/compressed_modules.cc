@@ -52,6 +52,12 @@ std::optional<size_t> SchemeLookup::scheme_of(const ModuleName& module) const {
   return hit ? std::optional(list_.groups[hit->pattern]) : std::nullopt;
 }
 
+std::string SchemeLookup::target_of(const ModuleName& module) const {
+  if (ignore_.match(module)) return "";
+  const auto hit = targets_.match(module);
+  return hit ? targets_.patterns()[hit->pattern] : "";
+}
+
 std::optional<std::pair<std::string, std::string>> split_stored_name(const std::string& tensor_name) {
   const size_t dot = tensor_name.rfind('.');
   if (dot == std::string::npos) return std::nullopt;

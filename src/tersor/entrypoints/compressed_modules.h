@@ -18,6 +18,8 @@ class SchemeLookup {
   explicit SchemeLookup(const QuantizationConfig& config);
   // Index into config.groups; nullopt: not quantized.
   std::optional<size_t> scheme_of(const ModuleName& module) const;
+  // The target that gives it its scheme; empty: not quantized.
+  std::string target_of(const ModuleName& module) const;
 
  private:
   TargetList list_;

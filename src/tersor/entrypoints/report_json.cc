@@ -136,6 +136,8 @@ std::string to_json(const VerifyReport& r) {
   return dump_json({{"modules", modules},
                     {"equal_tensors", r.equal_tensors},
                     {"relative_error", r.relative_error},
+                    {"checks", r.checks},
+                    {"notes", r.notes},
                     {"failures", r.failures}});
 }
 

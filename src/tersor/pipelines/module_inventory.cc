@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/text.h"
 
 namespace tersor {
 namespace {
@@ -37,12 +38,22 @@ bool config_bool(const Json& config, const char* key, bool otherwise) {
   return otherwise;
 }
 
-// "compressed-tensors", "fp8", "gptq", … of a checkpoint that is quantized already; empty when it is not.
-std::string quantization_method(const Json& config) {
+// "compressed-tensors", "fp8", "gptq", … of a checkpoint that is quantized already; empty when it is not. A
+// null stands for no key, as readers take it.
+std::string quantization_method(const Json& config, const std::string& origin) {
   for (const Json* level : config_levels(config)) {
     for (const char* key : {"quantization_config", "compression_config"}) {
       const auto it = level->find(key);
-      if (it == level->end() || !it->is_object() || it->empty()) continue;
+      if (it == level->end() || it->is_null()) continue;
+      if (!it->is_object() || it->empty()) {
+        throw input_error(
+            fmt::format("{}: `{}` is {}; an object with a `quant_method`, or no such key, was expected",
+                        origin, key,
+                        it->is_object() ? "empty"
+                                        : printable(it->dump(-1, ' ', true, Json::error_handler_t::replace))),
+            "readers refuse such a file: remove the key if the weights are not quantized, or download "
+            "config.json again");
+      }
       const auto method = it->find("quant_method");
       return method != it->end() && method->is_string() ? method->get<std::string>() : "an unnamed method";
     }
@@ -59,7 +70,9 @@ constexpr std::array<std::string_view, 9> kQuantizedSuffixes = {
 void refuse_quantized(const Checkpoint& checkpoint) {
   constexpr const char* kHelp =
       "start from the original checkpoint in bf16, f16 or f32: rounding twice only loses accuracy";
-  if (const std::string method = quantization_method(checkpoint.config); !method.empty()) {
+  if (const std::string method =
+          quantization_method(checkpoint.config, (checkpoint.folder / "config.json").string());
+      !method.empty()) {
     throw input_error(fmt::format("{} is quantized already (quant_method `{}` in config.json)",
                                   checkpoint.folder.string(), method),
                       kHelp);

@@ -23,6 +23,10 @@ int dtype_rank(DType dtype) {
 
 constexpr size_t kNone = SIZE_MAX;
 
+// Of every shard, so that a later `verify` knows which arithmetic to hold the codes against.
+constexpr const char* kWriterKey = "writer";
+constexpr const char* kWriter = "tersor";
+
 // A tensor of an output file before it has its place.
 struct Draft {
   TensorInfo info;
@@ -73,7 +77,7 @@ class ShardDraft {
     out.file_name = checkpoint_.shards[shard_].file_name;
     out.tensors.reserve(drafts_.size());
     for (Draft& d : drafts_) out.tensors.push_back(std::move(d.info));
-    out.header = layout_safetensors(out.tensors, {{"format", "pt"}});
+    out.header = layout_safetensors(out.tensors, {{"format", "pt"}, {kWriterKey, kWriter}});
     out.bytes = out.tensors.empty() ? out.header.size() : out.tensors.back().end;
     for (size_t i = 0; i < drafts_.size(); ++i) {
       const Draft& d = drafts_[i];
@@ -125,6 +129,13 @@ void lay_out_shards(const Checkpoint& checkpoint, CompressionPlan& plan) {
     }
     plan.shards.push_back(draft.finish());
   }
+}
+
+bool written_by_tersor(const Checkpoint& checkpoint) {
+  return std::ranges::any_of(checkpoint.shards, [](const Shard& shard) {
+    const auto writer = shard.header.metadata.find(kWriterKey);
+    return writer != shard.header.metadata.end() && writer->second == kWriter;
+  });
 }
 
 }  // namespace tersor

@@ -15,4 +15,7 @@ namespace tersor {
 // aligned. Throws Error(kInput) when two tensors would have one name.
 void lay_out_shards(const Checkpoint& checkpoint, CompressionPlan& plan);
 
+// Whether the files say that this program wrote them: `writer` in the `__metadata__` of any shard.
+bool written_by_tersor(const Checkpoint& checkpoint);
+
 }  // namespace tersor
