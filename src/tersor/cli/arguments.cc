@@ -176,8 +176,9 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
       app.add_subcommand("compress", "Compress a checkpoint; goes on where a killed run stopped");
   add_request(compress, args, raw);
   compress->add_option("-o,--output", args.output, "Folder to make")->required();
-  compress->add_flag("--allow-unloadable", args.request.allow_unloadable,
-                     "Write a result that would not load");
+  compress->add_flag(
+      "--allow-unloadable", args.request.allow_unloadable,
+      "Write a result that would not load (where a layout exists: groups must divide the columns)");
   compress->add_flag("--overwrite", args.overwrite, "Replace an existing or unfinished output");
   compress->add_flag("--quiet", args.quiet, "Print errors only");
   compress->add_option("--sample", args.sample, "At the end, let the result go on from this text");

@@ -48,22 +48,27 @@ std::string to_text(const PlanReport& r) {
     } else {
       quantized.add({g.name, format_count(g.count), shape_text(g.shape),
                      fmt::format("{} ({})", g.scheme, g.format), format_bytes(g.source_bytes),
-                     format_bytes(g.output_bytes), ratio(g.source_bytes, g.output_bytes)});
+                     r.writable ? format_bytes(g.output_bytes) : "", ratio(g.source_bytes, g.output_bytes)});
     }
   }
   out += quantized.text() + "\n" + kept.text() + "\n";
 
   Table totals("<<");
-  totals.add({"source", fmt::format("{} in {} shard{}", format_bytes(r.source_bytes), r.shards,
-                                    r.shards == 1 ? "" : "s")});
-  totals.add({"output", fmt::format("{} ({} bytes, {} tensors): {} of free disk needed",
-                                    format_bytes(r.output_bytes), format_count(r.output_bytes),
-                                    format_count(r.tensors), format_bytes(r.output_bytes))});
-  totals.add({"memory", fmt::format("{} at the peak, with {} thread{}", format_bytes(r.peak_memory),
-                                    r.threads, r.threads == 1 ? "" : "s")});
-  totals.add(
-      {"time", fmt::format("about {} (this CPU's kernels; a disk of {}/s assumed)", format_seconds(r.seconds),
-                           format_bytes(static_cast<uint64_t>(r.disk_bytes_per_second)))});
+  if (!r.writable) {
+    totals.add({"source", format_bytes(r.source_bytes)});
+    totals.add({"output", "none: groups that do not divide the columns have no layout"});
+  } else {
+    totals.add({"source", fmt::format("{} in {} shard{}", format_bytes(r.source_bytes), r.shards,
+                                      r.shards == 1 ? "" : "s")});
+    totals.add({"output", fmt::format("{} ({} bytes, {} tensors): {} of free disk needed",
+                                      format_bytes(r.output_bytes), format_count(r.output_bytes),
+                                      format_count(r.tensors), format_bytes(r.output_bytes))});
+    totals.add({"memory", fmt::format("{} at the peak, with {} thread{}", format_bytes(r.peak_memory),
+                                      r.threads, r.threads == 1 ? "" : "s")});
+    totals.add({"time", fmt::format("about {} (this CPU's kernels; a disk of {}/s assumed)",
+                                    format_seconds(r.seconds),
+                                    format_bytes(static_cast<uint64_t>(r.disk_bytes_per_second)))});
+  }
   out += totals.text();
   for (const std::string& file : r.skipped_files) out += fmt::format("note: not carried over: {}\n", file);
   for (const LoadProblem& p : r.problems) out += "\n" + problem_text(p);

@@ -112,7 +112,8 @@ int run_compress(const Arguments& args) {
 int run_plan(const Arguments& args) {
   const PlanReport report = plan(args.request);
   print_report(args.json ? to_json(report) : to_text(report));
-  return report.loadable || args.request.allow_unloadable ? kDone : static_cast<int>(ErrorCode::kPlanRefused);
+  const bool allowed = args.request.allow_unloadable && report.writable;
+  return report.loadable || allowed ? kDone : static_cast<int>(ErrorCode::kPlanRefused);
 }
 
 int run_inspect(const Arguments& args) {

@@ -12,13 +12,6 @@
 namespace tersor {
 namespace {
 
-// NVFP4 and the MX formats have a group size of their own, and so have int weights with FP8 activations.
-bool has_free_group_size(const QuantizationScheme& scheme) {
-  const auto& x = scheme.input_activations;
-  return scheme.weights && scheme.weights->strategy == Strategy::kGroup &&
-         scheme.weights->type == QuantizationType::kInt && !(x && x->type == QuantizationType::kFloat);
-}
-
 // "asymmetric 4-bit int".
 std::string shown_args(const QuantizationArgs& args) {
   return fmt::format("{}{}-bit {}", args.symmetric ? "" : "asymmetric ", args.num_bits, to_string(args.type));
@@ -100,11 +93,13 @@ std::string pattern_of(std::string_view parent, const std::vector<std::string_vi
   return fmt::format("'re:.*{}({})$'", where, fmt::join(leaves, "|"));
 }
 
-bool divides_all(int64_t size, std::span<const uint64_t> counts) {
-  return std::ranges::all_of(counts, [&](uint64_t n) { return n % static_cast<uint64_t>(size) == 0; });
-}
-
 }  // namespace
+
+bool has_free_group_size(const QuantizationScheme& scheme) {
+  const auto& x = scheme.input_activations;
+  return scheme.weights && scheme.weights->strategy == Strategy::kGroup &&
+         scheme.weights->type == QuantizationType::kInt && !(x && x->type == QuantizationType::kFloat);
+}
 
 std::string shown_modules(const LoadView& view, std::span<const int32_t> modules) {
   if (modules.empty()) return "no module";
@@ -214,9 +209,27 @@ std::string block_fix(const LoadView& view, std::span<const int32_t> modules) {
       sizes[0]);
 }
 
-std::string rank_fix(const LoadView& view, std::span<const uint64_t> counts) {
-  for (uint64_t ranks = view.ranks() - 1; ranks > 1; --ranks)
-    if (divides_all(static_cast<int64_t>(ranks), counts)) return fmt::format("`--tp {}`", ranks);
+std::string rank_fix(const LoadView& view) {
+  std::set<uint64_t> counts,
+      copied;  // those of keys and values count only where each rank has heads of its own
+  if (view.heads > 0) counts.insert(view.heads);
+  for (const ViewedModule& m : view.modules) {
+    if (m.split == Split::kWhole) continue;
+    const bool key_or_value = view.kv_heads > 0 && (m.leaf == "k_proj" || m.leaf == "v_proj");
+    (key_or_value ? copied : counts).insert(m.split == Split::kRows ? m.module->out : m.module->in);
+  }
+  const auto fits = [](uint64_t ranks, const std::set<uint64_t>& all) {
+    return std::ranges::all_of(all, [&](uint64_t n) { return n % ranks == 0; });
+  };
+  constexpr uint64_t kMostRanks = 1 << 16;
+  for (uint64_t ranks = std::min(view.ranks() - 1, kMostRanks); ranks > 1; --ranks) {
+    if (!fits(ranks, counts)) continue;
+    if (view.kv_heads > 0) {
+      const bool own = view.kv_heads % ranks == 0 && fits(ranks, copied);
+      if (!own && ranks % view.kv_heads != 0) continue;
+    }
+    return fmt::format("`--tp {}`", ranks);
+  }
   return "`--tp 1`";
 }
 

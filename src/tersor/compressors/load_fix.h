@@ -24,6 +24,10 @@ std::string shown_sizes(std::span<const int64_t> sizes);
 // and the whole mixture of an expert. Exact names for a few, patterns that take in nothing else for many.
 std::string ignore_flags(const LoadView& view, std::span<const int32_t> modules);
 
+// Whether `--group-size` can be another: NVFP4 and the MX formats have a size of their own, and so have int
+// weights with FP8 activations.
+bool has_free_group_size(const QuantizationScheme& scheme);
+
 // The group sizes that would do for every module in groups of a free size, on one rank; empty: none.
 std::vector<int64_t> group_sizes_that_fit(const LoadView& view);
 // `--group-size N` where the scheme leaves it free, else the flags to ignore `modules`.
@@ -34,7 +38,7 @@ std::string group_size_fix(const LoadView& view, const QuantizationScheme& schem
 std::vector<int64_t> block_sizes_that_fit(const LoadView& view);
 std::string block_fix(const LoadView& view, std::span<const int32_t> modules);
 
-// The numbers of ranks below the present one that divide all of `counts`: "`--tp 2` or less".
-std::string rank_fix(const LoadView& view, std::span<const uint64_t> counts);
+// The most ranks below the present ones that divide the heads and every side that is split: "`--tp 2`".
+std::string rank_fix(const LoadView& view);
 
 }  // namespace tersor

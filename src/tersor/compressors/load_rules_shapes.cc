@@ -110,7 +110,8 @@ std::vector<Breach> check_group_divides_columns(const LoadView& view) {
     const std::vector<int32_t> modules = all_of(broken);
     breaches.push_back(
         {fmt::format("group_size {} does not divide {}{}", size, shown_sides(view, broken, "columns"),
-                     would_do(group_sizes_that_fit(view), size)),
+                     has_free_group_size(*use.scheme) ? would_do(group_sizes_that_fit(view), size)
+                                                      : ", and this scheme has no other"),
          modules, group_size_fix(view, *use.scheme, modules)});
   }
   return breaches;
@@ -163,7 +164,7 @@ std::vector<Breach> check_rank_divides_heads(const LoadView& view) {
   if (view.ranks() < 2 || view.heads == 0 || view.heads % view.ranks() == 0) return {};
   return {{fmt::format("{} attention heads do not divide into {} ranks", view.heads, view.ranks()),
            {},
-           rank_fix(view, std::vector<uint64_t>{view.heads})}};
+           rank_fix(view)}};
 }
 
 std::vector<Breach> check_rank_divides_kv_heads(const LoadView& view) {
@@ -175,7 +176,7 @@ std::vector<Breach> check_rank_divides_kv_heads(const LoadView& view) {
   return {{fmt::format("{} key/value heads neither divide into {} ranks nor can each rank have a copy of one",
                        view.kv_heads, view.ranks()),
            {},
-           rank_fix(view, std::vector<uint64_t>{view.heads, view.kv_heads})}};
+           rank_fix(view)}};
 }
 
 std::vector<Breach> check_rank_divides_sides(const LoadView& view) {
@@ -189,11 +190,9 @@ std::vector<Breach> check_rank_divides_sides(const LoadView& view) {
     if (side % view.ranks() != 0) broken[side].push_back(static_cast<int32_t>(i));
   }
   if (broken.empty()) return {};
-  std::vector<uint64_t> sides;
-  for (const auto& [side, modules] : broken) sides.push_back(side);
   return {
       {fmt::format("{} ranks do not divide {}", view.ranks(), shown_sides(view, broken, "rows or columns")),
-       all_of(broken), rank_fix(view, sides)}};
+       all_of(broken), rank_fix(view)}};
 }
 
 std::vector<Breach> check_packed_words_per_rank(const LoadView& view) {

@@ -356,7 +356,7 @@ TEST(LoadRules, RankDividesHeads) {
 }
 
 TEST(LoadRules, RankDividesKvHeads) {
-  Result result({.heads = 12, .kv_heads = 6});
+  Result result({.intermediate = 768, .heads = 12, .kv_heads = 6});
   result.quantize(preset("W8A8")).ranks(4);
   EXPECT_EQ(issue_of(result, "rank-divides-kv-heads").fix, "`--tp 3`");
   EXPECT_FALSE(breaks(result.ranks(3), "rank-divides-kv-heads"));
@@ -761,6 +761,32 @@ TEST(LoadRules, PageShowsTheTable) {
   for (const std::string& row : load_rule_rows())
     EXPECT_TRUE(lines.contains(row)) << "docs/load-rules.md lacks:\n" << row;
   EXPECT_EQ(rows, load_rule_rows().size()) << "docs/load-rules.md has rows of rules that are gone";
+}
+
+TEST(LoadRules, OneNumberOfRanksMendsAllRules) {
+  Result::Sizes sizes = smollm2();
+  sizes.layers = 1;
+  for (const uint64_t ranks : {uint64_t{9}, uint64_t{7}, uint64_t{4294967297}}) {
+    Result result(sizes);
+    result.quantize(preset("FP8_DYNAMIC")).ranks(ranks);
+    bool any = false;
+    for (const LoadIssue& issue : result.issues()) {
+      if (!issue.fatal) continue;
+      any = true;
+      EXPECT_EQ(issue.fix, "`--tp 3`") << issue.rule;
+    }
+    EXPECT_TRUE(any) << ranks;
+  }
+  Result mended(sizes);
+  EXPECT_TRUE(fatal_rules(mended.quantize(preset("FP8_DYNAMIC")).ranks(3)).empty());
+}
+
+// 64 and 32 divide the columns, and `w4afp8-group` refuses them.
+TEST(LoadRules, SizesThatTheSchemeCannotHaveAreNotOffered) {
+  Result result(smollm2());
+  const LoadIssue issue = issue_of(result.quantize(preset("W4AFP8")), "group-divides-columns");
+  EXPECT_THAT(issue.message, HasSubstr(", and this scheme has no other"));
+  EXPECT_THAT(issue.fix, Not(HasSubstr("--group-size")));
 }
 
 TEST(LoadRules, RuleNamesAreDistinct) {

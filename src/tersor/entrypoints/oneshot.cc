@@ -23,7 +23,10 @@ std::string class_of(const std::string& name) {
   const size_t star = group.rfind("*.");
   const std::string tail = star == std::string::npos ? group : group.substr(star + 2);
   if (group.find("experts.*.") != std::string::npos) return "experts." + tail;
-  const size_t dot = tail.rfind('.');
+  size_t dot = tail.rfind('.');
+  const bool numbered =
+      dot != std::string::npos && tail.find_first_not_of("0123456789", dot + 1) == std::string::npos;
+  if (numbered && dot > 0) dot = tail.rfind('.', dot - 1);  // "mlp.0"
   return dot == std::string::npos ? tail : tail.substr(dot + 1);
 }
 
@@ -91,7 +94,7 @@ CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptio
                       "give a folder that does not hold the source");
   }
   if (options.planned) options.planned(report_of(session));
-  if (!request.allow_unloadable) refuse_unloadable(session.plan, session.reader);
+  if (!request.allow_unloadable || !session.plan.writable) refuse_unloadable(session.plan, session.reader);
 
   OutputFolder output(options.output, options.overwrite);
   RunOptions run{.threads = session.threads,

@@ -252,9 +252,15 @@ TEST_F(OneshotTest, NonFiniteWeightsAreNamed) {
     if (std::string(scheme) == "NVFP4A16") request_.group_size.reset();
     const Error error = error_of(to(scheme));
     EXPECT_EQ(error.code(), ErrorCode::kInput);
-    EXPECT_NE(std::string(error.what()).find("`model.layers.1.mlp.up_proj.weight` in model-0000"),
+    EXPECT_NE(std::string(error.what())
+                  .find("`model.layers.1.mlp.up_proj.weight` in " + (folder_ / "model/model-0000").string()),
               std::string::npos)
         << error.what();
+    // Gate and up are stacked: one without the other would not load.
+    EXPECT_NE(
+        error.help().find("`--ignore model.layers.1.mlp.gate_proj --ignore model.layers.1.mlp.up_proj`"),
+        std::string::npos)
+        << error.help();
     EXPECT_FALSE(std::filesystem::exists(folder_ / scheme));
     // Nothing is left that would stand in the way once the source is mended.
     EXPECT_FALSE(std::filesystem::exists(folder_ / (std::string(scheme) + ".partial")));
@@ -289,6 +295,23 @@ TEST_F(OneshotTest, GroupsThatDoNotDivideAreRefusedWithSizesThatDo) {
       << error.what();
   EXPECT_NE(error.help().find("--group-size 128"), std::string::npos) << error.help();
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out.partial"));
+  EXPECT_EQ(error.help().find("or write it all the same"), std::string::npos);
+}
+
+// There is no layout for them, which no flag changes, but a plan all the same.
+TEST_F(OneshotTest, GroupsThatDoNotDivideAreNeverWritten) {
+  request_.group_size = 96;
+  request_.allow_unloadable = true;
+  const Error error = error_of(to("out"));
+  EXPECT_EQ(error.code(), ErrorCode::kPlanRefused);
+  EXPECT_NE(error.help().find("`--allow-unloadable` cannot write it"), std::string::npos) << error.help();
+  const PlanReport report = plan(request_);
+  EXPECT_FALSE(report.loadable);
+  EXPECT_FALSE(report.writable);
+  EXPECT_EQ(report.problems.at(0).rule, "group-divides-columns");
+  EXPECT_FALSE(report.groups.empty());
+  EXPECT_EQ(report.output_bytes, 0u);
+  EXPECT_NE(to_json(report).find("\"writable\": false"), std::string::npos);
 }
 
 TEST_F(OneshotTest, SchemesThatNeedCalibrationSaySo) {

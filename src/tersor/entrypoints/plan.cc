@@ -98,16 +98,18 @@ PlanReport report_of(const Session& session) {
     list.push_back(std::string(reader.name) + " " + std::string(reader.version));
   }
   report.loadable = loads_in(plan, session.reader);
+  report.writable = plan.writable;
+  report.source_bytes = plan.source_bytes;
+  for (const SkippedFile& file : session.checkpoint.skipped_files)
+    report.skipped_files.push_back(file.relative_path + ": " + file.reason);
+  report.threads = session.threads;
+  if (!plan.writable) return report;
   for (const PlannedShard& shard : plan.shards) report.tensors += shard.tensors.size();
   report.shards = plan.shards.size();
-  report.source_bytes = plan.source_bytes;
   report.output_bytes = plan.output_bytes;
-  report.threads = session.threads;
   report.peak_memory = predict_peak_memory(plan, session.threads);
   report.seconds = predict_seconds(session);
   report.disk_bytes_per_second = kDiskBytesPerSecond;
-  for (const SkippedFile& file : session.checkpoint.skipped_files)
-    report.skipped_files.push_back(file.relative_path + ": " + file.reason);
   return report;
 }
 

@@ -38,9 +38,10 @@ struct PlanReport {
   std::vector<std::string> loads_in;  // "vLLM 0.32.0", …: the readers that would load the result
   std::vector<std::string> fails_in;  // those that would not
   bool loadable = true;               // the readers asked for load it
+  bool writable = true;               // false: no layout exists, and all below but source_bytes is 0
+  uint64_t source_bytes = 0;          // of the source's shards
   uint64_t tensors = 0;               // in the output
   uint64_t shards = 0;
-  uint64_t source_bytes = 0;  // of the source's shards
   uint64_t output_bytes = 0;  // of the finished folder, exact; also the free disk needed
   uint64_t peak_memory = 0;   // predicted, of the process
   uint64_t threads = 0;

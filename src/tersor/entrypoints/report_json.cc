@@ -38,6 +38,7 @@ std::string to_json(const PlanReport& r) {
                     {"groups", groups},
                     {"problems", problems},
                     {"loadable", r.loadable},
+                    {"writable", r.writable},
                     {"loads_in", r.loads_in},
                     {"fails_in", r.fails_in},
                     {"tensors", r.tensors},

@@ -31,7 +31,7 @@ struct CompressionRequest {
   // Who must be able to load the result: "vllm", "transformers", "any" (at least one of them; vLLM when
   // tensor_parallel is above 1) or "all".
   std::string reader = "any";
-  bool allow_unloadable = false;  // go on although it would not load
+  bool allow_unloadable = false;  // go on although it would not load, where it can be written
   size_t threads = 0;             // 0: one per CPU that this process may use
 };
 

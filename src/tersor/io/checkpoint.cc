@@ -50,9 +50,10 @@ bool has_folder(const FolderListing& top, std::string_view name) {
 const FolderFile& required_file(const FolderListing& top, const fs::path& folder, const std::string& name) {
   const FolderFile* file = find_file(top.files, name);
   if (file == nullptr) {
+    const bool is_folder = has_folder(top, name);
     throw input_error(fmt::format("{} {}, a file was expected", (folder / name).string(),
-                                  has_folder(top, name) ? "is a folder" : "does not exist"),
-                      kIncomplete);
+                                  is_folder ? "is a folder" : "does not exist"),
+                      is_folder ? "put the file itself in its place" : kIncomplete);
   }
   if (!file->problem.empty())
     throw input_error(fmt::format("{} {}, a file was expected", (folder / name).string(), file->problem),
@@ -261,7 +262,7 @@ Checkpoint open_checkpoint(const std::string& model) {
   if (!checkpoint.config.is_object()) {
     throw input_error(fmt::format("{} was expected to hold a JSON object, it holds {}",
                                   (folder / kConfigName).string(), checkpoint.config.type_name()),
-                      kIncomplete);
+                      "take config.json from the model's original checkpoint");
   }
 
   std::optional<SafetensorsIndex> index = read_index(top, folder);

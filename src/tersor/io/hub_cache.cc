@@ -74,6 +74,7 @@ std::vector<std::string> names_in(const fs::path& folder) {
 
 fs::path hub_cache_folder() {
   if (const auto path = path_variable("HF_HUB_CACHE")) return *path;
+  if (const auto path = path_variable("HUGGINGFACE_HUB_CACHE")) return *path;  // its former name
   if (const auto path = path_variable("HF_HOME")) return *path / "hub";
   if (const auto path = path_variable("XDG_CACHE_HOME")) return *path / "huggingface/hub";
   const auto home = path_variable("HOME");

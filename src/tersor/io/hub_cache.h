@@ -10,7 +10,8 @@
 
 namespace tersor {
 
-// HF_HUB_CACHE, or HF_HOME/hub, or $XDG_CACHE_HOME/huggingface/hub, or ~/.cache/huggingface/hub.
+// HF_HUB_CACHE, or HUGGINGFACE_HUB_CACHE, or HF_HOME/hub, or $XDG_CACHE_HOME/huggingface/hub, or
+// ~/.cache/huggingface/hub.
 std::filesystem::path hub_cache_folder();
 
 // The folder that `model` names: a folder as it is; a Hub id ("org/name" or "name", optionally "@revision")

@@ -21,7 +21,8 @@ using ::testing::HasSubstr;
 class HubCacheTest : public ::testing::Test {
  protected:
   HubCacheTest() {
-    for (const char* name : {"HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"}) ::unsetenv(name);
+    for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"})
+      ::unsetenv(name);
     ::setenv("HOME", cache.path().c_str(), 1);
     ::setenv("HF_HUB_CACHE", cache.path().c_str(), 1);
     cache.write("models--org--name/refs/main", "c1");
@@ -37,7 +38,8 @@ class HubCacheTest : public ::testing::Test {
     }
   }
   void TearDown() override {
-    for (const char* name : {"HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"}) ::unsetenv(name);
+    for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"})
+      ::unsetenv(name);
   }
 
   static std::string error_of(const std::string& model) {
@@ -57,7 +59,11 @@ TEST_F(HubCacheTest, TheEnvironmentSaysWhereItIs) {
   EXPECT_EQ(hub_cache_folder(), cache.path());
   ::setenv("HF_HUB_CACHE", "~/hub", 1);
   EXPECT_EQ(hub_cache_folder(), cache / "hub");
+  ::setenv("HUGGINGFACE_HUB_CACHE", "/former", 1);
+  EXPECT_NE(hub_cache_folder(), "/former");
   ::unsetenv("HF_HUB_CACHE");
+  EXPECT_EQ(hub_cache_folder(), "/former");
+  ::unsetenv("HUGGINGFACE_HUB_CACHE");
   EXPECT_EQ(hub_cache_folder(), cache / ".cache/huggingface/hub");
   ::setenv("XDG_CACHE_HOME", "/xdg", 1);
   EXPECT_EQ(hub_cache_folder(), "/xdg/huggingface/hub");

@@ -19,10 +19,14 @@ namespace tersor {
 namespace {
 
 // Throws when a scheme fell on something that cannot carry one.
-void check_quantizable(const SourceModule& module, const Checkpoint& checkpoint) {
+void check_quantizable(const SourceModule& module, const Checkpoint& checkpoint,
+                       const ModuleInventory& inventory) {
+  const bool dense = module.is_matrix() && is_weight_dtype(module.dtype);
+  if (module.unsupported.empty() && dense) return;
   const std::string where =
-      fmt::format("`{}` in {}", module.name.name, checkpoint.shards[module.place.shard].file_name);
-  const std::string skip = fmt::format("leave it as it is: `--ignore {}`", module.name.name);
+      fmt::format("`{}` in {}", module.name.name,
+                  (checkpoint.folder / checkpoint.shards[module.place.shard].file_name).string());
+  const std::string skip = "leave it as it is: " + flags_to_ignore(inventory, module.name.name);
   if (!module.unsupported.empty()) {
     throw input_error(fmt::format("{} cannot be quantized: {}", where, module.unsupported),
                       "leave the experts as they are: `--ignore 're:.*\\.experts\\..*'`");
@@ -32,11 +36,9 @@ void check_quantizable(const SourceModule& module, const Checkpoint& checkpoint)
         fmt::format("{} has shape {}; a scheme needs a matrix [out, in]", where, to_string(module.shape)),
         skip);
   }
-  if (!is_weight_dtype(module.dtype)) {
-    throw input_error(
-        fmt::format("{} is stored as {}; BF16, F16 or F32 was expected", where, dtype_name(module.dtype)),
-        skip);
-  }
+  throw input_error(
+      fmt::format("{} is stored as {}; BF16, F16 or F32 was expected", where, dtype_name(module.dtype)),
+      skip);
 }
 
 // Calibration does not exist yet: what needs it is told now, not after an hour.
@@ -74,7 +76,7 @@ void decide(const Checkpoint& checkpoint, const Recipe& recipe, CompressionPlan&
       decision.reason = "its scheme leaves weights as they are";
       continue;
     }
-    check_quantizable(module, checkpoint);
+    check_quantizable(module, checkpoint, plan.inventory);
     const auto [it, fresh] = renumbered.try_emplace(*assigned.group, plan.schemes.size());
     if (fresh) {
       plan.schemes.push_back(resolved.groups[*assigned.group]);
@@ -225,16 +227,16 @@ Error unloadable_error(const std::vector<LoadIssue>& issues) {
   return {ErrorCode::kPlanRefused, message, help};
 }
 
-// Groups that do not divide have no layout, whatever the readers: refused with what the load rules say of
-// them.
-void refuse_ragged_groups(const CompressionPlan& plan) {
+// Whether groups divide the columns: those that do not have no layout, whatever the readers.
+bool groups_divide(const CompressionPlan& plan) {
   for (size_t m = 0; m < plan.decisions.size(); ++m) {
     if (!plan.decisions[m].scheme) continue;
     const auto& group_size = plan.schemes[*plan.decisions[m].scheme].weights->group_size;
     if (group_size && *group_size > 0 &&
         plan.inventory.modules[m].in() % static_cast<uint64_t>(*group_size) != 0)
-      throw unloadable_error(plan.issues);
+      return false;
   }
+  return true;
 }
 
 std::string fingerprint_of(const Checkpoint& checkpoint, const CompressionPlan& plan) {
@@ -256,7 +258,9 @@ CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, co
   decide(checkpoint, recipe, plan);
   plan.ignore = ignored_modules(checkpoint, plan);
   plan.issues = find_load_issues(checkpoint, plan, options);
-  refuse_ragged_groups(plan);
+  for (const Shard& shard : checkpoint.shards) plan.source_bytes += shard.source->size();
+  plan.writable = groups_divide(plan);
+  if (!plan.writable) return plan;
   lay_out_shards(checkpoint, plan);
   write_texts(checkpoint, recipe, std::nullopt, plan);
 
@@ -265,7 +269,6 @@ CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, co
         std::ranges::any_of(plan.texts, [&](const auto& t) { return t.first == file.relative_path; });
     if (!ours) plan.carried.push_back(file);
   }
-  for (const Shard& shard : checkpoint.shards) plan.source_bytes += shard.source->size();
   for (const PlannedShard& shard : plan.shards) plan.output_bytes += shard.bytes;
   for (const auto& [name, text] : plan.texts) plan.output_bytes += text.size();
   for (const OtherFile& file : plan.carried) plan.output_bytes += file.bytes;
@@ -276,9 +279,10 @@ CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, co
 void refuse_unloadable(const CompressionPlan& plan, const std::string& reader) {
   if (loads_in(plan, reader)) return;
   const Error error = unloadable_error(plan.issues);
-  throw Error(
-      error.code(), error.what(),
-      error.help() + (error.help().empty() ? "" : "\n") + "or write it all the same: `--allow-unloadable`");
+  const char* last = plan.writable ? "or write it all the same: `--allow-unloadable`"
+                                   : "`--allow-unloadable` cannot write it: groups that do not divide the "
+                                     "columns have no layout";
+  throw Error(error.code(), error.what(), error.help() + (error.help().empty() ? "" : "\n") + last);
 }
 
 bool loads_in(const CompressionPlan& plan, const std::string& reader) {

@@ -47,6 +47,9 @@ struct CompressionPlan {
   ModuleInventory inventory;
   std::vector<ModuleDecision> decisions;    // one per inventory.modules
   std::vector<QuantizationScheme> schemes;  // those in use, in order of group_0, group_1, …; formats concrete
+  // False: a group size does not divide the columns, and no format has a layout for that. Then the shards and
+  // texts are empty, output_bytes is 0, and no option writes the result.
+  bool writable = true;
   std::vector<PlannedShard> shards;
   // config.json, recipe.yaml, model.safetensors.index.json: name and contents.
   std::vector<std::pair<std::string, std::string>> texts;
@@ -76,7 +79,8 @@ void refuse_unloadable(const CompressionPlan& plan, const std::string& reader);
 // "fp8 channel, input fp8 token dynamic": a scheme in words.
 std::string describe(const QuantizationScheme& scheme);
 
-// "model.layers.*.self_attn.q_proj": the name with its indices as `*`.
+// "model.layers.*.self_attn.q_proj": the name with its indices as `*`, but for the last part: what a
+// Sequential numbers (`merger.mlp.0`, `merger.mlp.2`) are modules of different kinds.
 std::string group_name(std::string_view name);
 
 // Bytes that the process will hold at its peak with this many threads, all in.

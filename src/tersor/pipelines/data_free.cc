@@ -268,11 +268,12 @@ class DataFreeRun {
     const SourceModule& m = plan_.inventory.modules[item.subject];
     throw input_error(
         fmt::format("`{}.weight` in {} holds a NaN or an infinity (rows {} to {})", m.name.name,
-                    checkpoint_.shards[item.shard].file_name, item.begin, item.begin + item.count - 1),
+                    (checkpoint_.folder / checkpoint_.shards[item.shard].file_name).string(), item.begin,
+                    item.begin + item.count - 1),
         fmt::format(
             "the checkpoint is damaged or was trained to overflow: download it again, or leave the module "
-            "as it is with `--ignore {}`",
-            m.name.name));
+            "as it is: {}",
+            flags_to_ignore(plan_.inventory, m.name.name)));
   }
 
   void observe(uint32_t index, Worker& worker) {

@@ -53,7 +53,7 @@ std::string group_name(std::string_view name) {
     const bool number =
         !part.empty() && std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
     if (begin > 0) out += '.';
-    out += number ? "*" : part;
+    out += number && end < name.size() ? "*" : part;
     begin = end + 1;
   }
   return out;

@@ -11,6 +11,7 @@
 
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
+#include "tersor/quantization/fused_modules.h"
 
 namespace tersor {
 namespace {
@@ -184,6 +185,22 @@ std::string mtp_pattern(const std::string& name, uint64_t hidden_layers, bool ha
 }
 
 }  // namespace
+
+std::string flags_to_ignore(const ModuleInventory& inventory, const std::string& name) {
+  constexpr std::string_view kExperts = "experts.";
+  const size_t experts = name.find(kExperts);
+  if (experts != std::string::npos && experts + kExperts.size() < name.size() &&
+      name[experts + kExperts.size()] >= '0' && name[experts + kExperts.size()] <= '9')
+    return fmt::format("`--ignore 're:{}.*'`", name.substr(0, experts + kExperts.size()));
+  const std::optional<std::string> stacked = fused_key(name);
+  std::string flags;
+  for (const SourceModule& module : inventory.modules) {
+    const std::string& other = module.name.name;
+    if (other != name && (!stacked || fused_key(other) != stacked)) continue;
+    flags += fmt::format("{}--ignore {}", flags.empty() ? "" : " ", other);
+  }
+  return fmt::format("`{}`", flags);
+}
 
 uint64_t config_uint(const Json& config, const std::string& key) {
   for (const Json* level : config_levels(config)) {

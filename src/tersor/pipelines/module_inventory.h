@@ -42,6 +42,10 @@ inline constexpr const char* kMtpReason = "a multi-token-prediction layer";
 // Throws Error(kInput) when the checkpoint is quantized already, or a weight has no elements.
 ModuleInventory take_inventory(const Checkpoint& checkpoint);
 
+// `--ignore …` for the module and for all that engines treat as one with it: those it is stacked with (q, k,
+// v), and the whole mixture of an expert.
+std::string flags_to_ignore(const ModuleInventory& inventory, const std::string& name);
+
 // The integer at `key`, of the top level or of `text_config`; 0 when absent.
 uint64_t config_uint(const Json& config, const std::string& key);
 

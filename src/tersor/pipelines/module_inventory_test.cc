@@ -101,6 +101,20 @@ TEST(Inventory, RefusesWeightsWithoutElements) {
                   .modules.empty());
 }
 
+TEST(Inventory, NamesAllThatIsIgnoredTogether) {
+  const toy::Sizes sizes;
+  auto tensors = toy::llama_tensors(sizes);
+  tensors.push_back(toy::random_tensor("model.layers.0.mlp.experts.1.up_proj.weight", {32, 32}, 1));
+  const auto inventory = inventory_of(toy::llama_config(sizes), tensors);
+  EXPECT_EQ(flags_to_ignore(inventory, "model.layers.0.self_attn.k_proj"),
+            "`--ignore model.layers.0.self_attn.q_proj --ignore model.layers.0.self_attn.k_proj --ignore "
+            "model.layers.0.self_attn.v_proj`");
+  EXPECT_EQ(flags_to_ignore(inventory, "model.layers.1.mlp.down_proj"),
+            "`--ignore model.layers.1.mlp.down_proj`");
+  EXPECT_EQ(flags_to_ignore(inventory, "model.layers.0.mlp.experts.1.up_proj"),
+            "`--ignore 're:model.layers.0.mlp.experts..*'`");
+}
+
 TEST(Inventory, RefusesWhatIsQuantizedAlready) {
   const toy::Sizes sizes;
   Json config = toy::llama_config(sizes);

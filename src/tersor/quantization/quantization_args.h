@@ -20,6 +20,9 @@ enum class Strategy { kTensor, kChannel, kGroup, kBlock, kToken, kTensorGroup, k
 enum class Dynamic { kFalse, kTrue, kLocal };
 enum class ActOrder { kStatic, kGroup };
 
+// The sides of a block; no matrix of a model has as many rows or columns.
+inline constexpr int64_t kMaxBlockSide = 1 << 24;
+
 struct QuantizationArgs {
   int num_bits = 8;
   QuantizationType type = QuantizationType::kInt;

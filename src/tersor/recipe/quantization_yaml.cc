@@ -88,7 +88,8 @@ std::array<int64_t, 2> read_block_structure(const RecipeSource& source, const Ya
     }
     if (at != end) sizes.clear();
   }
-  if (sizes.size() == 2 && sizes[0] > 0 && sizes[1] > 0) return {sizes[0], sizes[1]};
+  const bool bounded = std::ranges::all_of(sizes, [](int64_t size) { return size <= kMaxBlockSide; });
+  if (sizes.size() == 2 && sizes[0] > 0 && sizes[1] > 0 && bounded) return {sizes[0], sizes[1]};
   throw usage_error(
       fmt::format("{}: `block_structure` must be two positive sizes, rows and columns", source.place(node)),
       "write block_structure: [128, 128]");

@@ -312,6 +312,8 @@ TEST(RecipeErrors, Overrides) {
             "block structure 64x64 fits no scheme of the recipe: that of `Linear` has "
             "weights of strategy `group` and no blocks");
   EXPECT_EQ(override_error("W4A16", {0, {}}), "group size 0: must be positive, or -1 for one scale per row");
+  EXPECT_EQ(override_error("FP8_BLOCK", {{}, std::array<int64_t, 2>{99999999999999, 1}}),
+            "block structure 99999999999999x1: a side can be 16777216 at most");
   EXPECT_EQ(override_error("FP8_BLOCK", {{}, std::array<int64_t, 2>{0, 64}}),
             "block structure 0x64: both sizes must be positive");
 

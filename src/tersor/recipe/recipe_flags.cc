@@ -139,6 +139,11 @@ void apply_overrides(Recipe& recipe, const SizeOverrides& overrides) {
     if (rows <= 0 || cols <= 0) {
       throw usage_error(fmt::format("block structure {}x{}: both sizes must be positive", rows, cols));
     }
+    if (rows > kMaxBlockSide || cols > kMaxBlockSide) {
+      throw usage_error(
+          fmt::format("block structure {}x{}: a side can be {} at most", rows, cols, kMaxBlockSide),
+          "engines have kernels for 128,128");
+    }
     override_schemes(recipe, fmt::format("block structure {}x{}", rows, cols), block_structure_obstacle,
                      [&](QuantizationScheme& scheme) { set_block_structure(scheme, {rows, cols}); });
   }

@@ -262,8 +262,13 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, uint64_t data_
   HeaderParser parser(origin);
   // The parser takes a byte order mark, and a NUL for the end of its input; the format has neither.
   const size_t nul = json.find('\0');
-  if (!json.starts_with('{') || nul != json.npos || !Json::sax_parse(json.begin(), json.end(), &parser)) {
-    const size_t place = !json.starts_with('{') ? 1 : nul != json.npos ? nul + 1 : parser.error_position;
+  if (!json.starts_with('{')) {
+    throw input_error(fmt::format("{}: the safetensors header {}, a JSON object was expected", origin,
+                                  json.empty() ? "is empty" : "begins otherwise than with `{`"),
+                      kDamaged);
+  }
+  if (nul != json.npos || !Json::sax_parse(json.begin(), json.end(), &parser)) {
+    const size_t place = nul != json.npos ? nul + 1 : parser.error_position;
     throw input_error(
         fmt::format("{}: the safetensors header is not valid JSON at its byte {}", origin, place), kDamaged);
   }

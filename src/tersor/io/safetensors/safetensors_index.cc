@@ -127,8 +127,10 @@ class IndexParser {
   void check_file_name(const std::string& file) const {
     if (file.find_first_of(std::string_view("/\\\0", 3)) != file.npos) {
       throw input_error(
-          fmt::format("{}: tensor `{}` is said to be in `{}`, which leads out of the folder of the index",
-                      origin_, printable(key_), printable(file)),
+          fmt::format(
+              "{}: tensor `{}` is said to be in `{}`, which is a path, the name of a file beside the index "
+              "was expected",
+              origin_, printable(key_), printable(file)),
           "shards lie beside their index; an index from a source you do not trust may be an attack");
     }
     if (!file.ends_with(".safetensors") || file.size() > 255) {

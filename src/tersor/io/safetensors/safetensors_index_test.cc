@@ -81,7 +81,7 @@ TEST(SafetensorsIndex, RefusesNamesThatAreNoPlainFiles) {
   };
   for (const char* file : {"../m.safetensors", "/m.safetensors", "sub/m.safetensors", "a\\\\m.safetensors",
                            "m\\u0000.safetensors"})
-    EXPECT_THAT(with_file(file), HasSubstr("leads out of the folder")) << file;
+    EXPECT_THAT(with_file(file), HasSubstr("which is a path, the name of a file")) << file;
   for (const std::string file : {"", ".", "..", "m.bin", "m.safetensors.tmp"})
     EXPECT_THAT(with_file(file), HasSubstr("no .safetensors file")) << file;
   EXPECT_THAT(with_file(std::string(300, 'x') + ".safetensors"), HasSubstr("no .safetensors file"));
