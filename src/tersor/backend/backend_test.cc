@@ -13,7 +13,8 @@
 namespace tersor {
 namespace {
 
-// ThreadSanitizer does not see the barriers of libgomp, and takes every parallel loop for a race.
+// Under GCC ThreadSanitizer does not see the barriers of libgomp, and takes every parallel loop for a race.
+// (Clang's OpenMP tells it of them: the `tsan` preset.)
 #ifdef __SANITIZE_THREAD__
 constexpr size_t kThreads = 1;
 #else
