@@ -101,13 +101,19 @@ void run(benchmark::State& state, const QuantizeKernels* kernels, Step step) {
       benchmark::Counter(bytes / read_bandwidth(state.threads()), benchmark::Counter::kIsRate);
 }
 
-// range → scale → codes and their error, in groups of consecutive columns.
-template <size_t kGroup, CodeKind kKind, int kBits, bool kSymmetric, ScaleStorage kStorage>
+// range → scale → codes, and their error where asked, in groups of consecutive columns.
+template <size_t kGroup, CodeKind kKind, int kBits, bool kSymmetric, ScaleStorage kStorage,
+          bool kMeasured = true>
 void quantize(Work& work, const WeightView& block) {
   const CodeSpec spec{kKind, kBits};
   const size_t groups = block.rows * block.cols / kGroup;
   work.k.minmax_groups(block, kGroup, work.ranges.data());
   work.ranges_to_scales(groups, spec, kSymmetric, kStorage);
+  if (!kMeasured) {
+    work.k.quantize_groups(block, kGroup, spec, work.scales.data(),
+                           kSymmetric ? nullptr : work.zero_points.data(), work.codes.data());
+    return;
+  }
   double error = 0, norm = 0;
   work.k.quantize_and_measure(block, kGroup, spec, work.scales.data(),
                               kSymmetric ? nullptr : work.zero_points.data(), work.codes.data(), &error,
@@ -154,6 +160,10 @@ const Named kSteps[] = {
     {"minmax/row", [](Work& w, const WeightView& b) { w.k.minmax_groups(b, kCols, w.ranges.data()); }},
     {"bf16_to_fp8/row", quantize<kCols, CodeKind::kFloat8, 8, true, kBF16>},
     {"bf16_to_fp8/g128", quantize<128, CodeKind::kFloat8, 8, true, kBF16>},
+    {"codes_fp8/row", quantize<kCols, CodeKind::kFloat8, 8, true, kBF16, false>},
+    {"codes_fp8/g128", quantize<128, CodeKind::kFloat8, 8, true, kBF16, false>},
+    {"codes_int8/row", quantize<kCols, CodeKind::kInt, 8, true, kBF16, false>},
+    {"codes_int4/g128", quantize<128, CodeKind::kInt, 4, true, kBF16, false>},
     {"bf16_to_mxfp8/g32", quantize<32, CodeKind::kFloat8, 8, true, ScaleStorage::kE8M0>},
     {"bf16_to_int8/row", quantize<kCols, CodeKind::kInt, 8, true, kBF16>},
     {"bf16_to_int4/g128", quantize_and_pack<128, 4, true>},
