@@ -4,10 +4,10 @@
 #include <cstdlib>
 #include <string>
 
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/jinja/interpreter.h"
 #include "tersor/tokenizer/jinja/json_values.h"
 #include "tersor/tokenizer/jinja/parser.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace {
 
@@ -24,7 +24,7 @@ constexpr tersor::jinja::Limits kLimits = {.output_bytes = 1 << 20, .steps = 300
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tersor;
-  const std::string source = tokenizer::replace_invalid_utf8({reinterpret_cast<const char*>(data), size});
+  const std::string source = replace_invalid_utf8({reinterpret_cast<const char*>(data), size});
   const auto line_ends =
       std::count_if(source.begin(), source.end(), [](char c) { return c == '\n' || c == '\r'; });
   const auto has_line = [&](int line) { return line >= 1 && line <= line_ends + 1; };
@@ -39,7 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   jinja::Interpreter interpreter(*variables.dict(), /*now=*/0, kLimits);
   try {
     const std::string text = interpreter.render(block);
-    if (text.size() > kLimits.output_bytes || !tokenizer::is_valid_utf8(text)) std::abort();
+    if (text.size() > kLimits.output_bytes || !is_valid_utf8(text)) std::abort();
     for (const auto& [begin, end] : interpreter.generated()) {
       if (begin > end || end > text.size()) std::abort();
     }

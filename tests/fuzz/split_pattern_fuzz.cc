@@ -5,12 +5,12 @@
 #include <string>
 
 #include "tersor/base/error.h"
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/split_pattern.h"
-#include "tersor/tokenizer/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace tersor;
-  const std::string input = tokenizer::replace_invalid_utf8({reinterpret_cast<const char*>(data), size});
+  const std::string input = replace_invalid_utf8({reinterpret_cast<const char*>(data), size});
   const size_t zero = std::min(input.find('\0'), input.size());
   const std::string_view text = std::string_view(input).substr(std::min(zero + 1, input.size()));
   try {
@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     size_t done = 0;
     for (const tokenizer::Span& span : spans) {
       if (span.begin != done || span.end < span.begin || span.end > text.size()) std::abort();
-      if (!tokenizer::is_valid_utf8(span.in(text))) std::abort();
+      if (!is_valid_utf8(span.in(text))) std::abort();
       done = span.end;
     }
     if (done != text.size()) std::abort();

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "tersor/base/error.h"
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/tokenizer.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace {
 
@@ -30,7 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         }
         if (tokenizer.encode(text) != ids) std::abort();  // the second time from the cache
         for (const bool skip : {false, true}) {
-          if (!tokenizer::is_valid_utf8(tokenizer.decode(ids, skip))) std::abort();
+          if (!is_valid_utf8(tokenizer.decode(ids, skip))) std::abort();
         }
       } catch (const Error&) {
       }

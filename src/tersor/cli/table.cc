@@ -2,14 +2,10 @@
 
 #include <algorithm>
 
+#include "tersor/base/utf8.h"
+
 namespace tersor {
 namespace {
-
-// Characters that a terminal shows: bytes that do not continue a UTF-8 sequence.
-size_t width_of(const std::string& text) {
-  return static_cast<size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
 
 // A cell stays in its line, whatever stands in a tensor's name.
 std::string one_line(std::string text) {
@@ -27,13 +23,13 @@ void Table::add(std::vector<std::string> row) {
 std::string Table::text() const {
   std::vector<size_t> widths(alignment_.size(), 0);
   for (const auto& row : rows_) {
-    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], width_of(row[c]));
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], count_code_points(row[c]));
   }
   std::string out;
   for (const auto& row : rows_) {
     std::string line;
     for (size_t c = 0; c < row.size(); ++c) {
-      const std::string pad(widths[c] - width_of(row[c]), ' ');
+      const std::string pad(widths[c] - count_code_points(row[c]), ' ');
       line += "  " + (alignment_[c] == '>' ? pad + row[c] : row[c] + pad);
     }
     line.erase(line.find_last_not_of(' ') + 1);

@@ -1,10 +1,10 @@
 #include "tersor/entrypoints/evaluate.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include <fmt/format.h>
 
+#include "tersor/base/clock.h"
 #include "tersor/base/error.h"
 #include "tersor/entrypoints/process_memory.h"
 #include "tersor/entrypoints/runtime.h"
@@ -15,11 +15,8 @@
 namespace tersor {
 namespace {
 
-// Text beyond the tokenizer's limit is refused before it is read.
-constexpr uint64_t kMaxText = uint64_t{1} << 29;
-
 std::vector<int32_t> read_tokens(const std::string& file, const Tokenizer& tokenizer) {
-  const std::string text = read_file(file, kMaxText);
+  const std::string text = read_file(file, Tokenizer::kMaxTextBytes);
   if (text.empty())
     throw usage_error(fmt::format("the text {} is empty", file), "give a file with some text");
   return tokenizer.encode(text, false);
@@ -28,14 +25,9 @@ std::vector<int32_t> read_tokens(const std::string& file, const Tokenizer& token
 }  // namespace
 
 EvaluateReport evaluate(const EvaluateRequest& request, const EvaluateOptions& options) {
-  using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
-  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   EvaluateReport report;
-  const auto warn = [&](const std::string& text) {
-    report.warnings.push_back(text);
-    if (options.warn) options.warn(text);
-  };
+  const Warn warn = kept_warnings(report.warnings, options.warn);
   const std::unique_ptr<Backend> backend = make_backend(request.dtype, request.threads);
   report.backend = backend->describe();
   Model model(open_checkpoint(request.model), *backend);
@@ -47,7 +39,7 @@ EvaluateReport evaluate(const EvaluateRequest& request, const EvaluateOptions& o
   warn_of_length(model.config(), std::min(request.window, ids.size()), warn);
 
   EvaluationOptions run{.window = request.window, .stride = request.stride, .max_memory = request.max_memory};
-  if (options.progress) run.progress = [&](double share) { options.progress(share, seconds()); };
+  if (options.progress) run.progress = [&](double share) { options.progress(share, seconds_since(start)); };
   const Evaluation result = evaluate(model, ids, run, reference ? &*reference : nullptr);
   report.perplexity = result.perplexity;
   report.mean_nll = result.mean_nll;
@@ -57,7 +49,7 @@ EvaluateReport evaluate(const EvaluateRequest& request, const EvaluateOptions& o
     report.reference = ReferenceComparison{result.reference_perplexity, result.divergence->mean,
                                            result.divergence->p99, result.divergence->top1_agreement};
   }
-  report.seconds = seconds();
+  report.seconds = seconds_since(start);
   report.peak_memory = peak_resident_bytes();
   return report;
 }

@@ -1,10 +1,10 @@
 #include "tersor/entrypoints/generate.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include <fmt/format.h>
 
+#include "tersor/base/clock.h"
 #include "tersor/base/error.h"
 #include "tersor/entrypoints/chat_prompt.h"
 #include "tersor/entrypoints/runtime.h"
@@ -15,12 +15,6 @@
 
 namespace tersor {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 void check(const GenerateRequest& request) {
   for (const std::string& stop : request.stop) {
@@ -39,10 +33,7 @@ void check_runnable(const std::string& model) {
 GenerateReport generate(const GenerateRequest& request, const GenerateOptions& options) {
   check(request);
   GenerateReport report;
-  const auto warn = [&](const std::string& text) {
-    report.warnings.push_back(text);
-    if (options.warn) options.warn(text);
-  };
+  const Warn warn = kept_warnings(report.warnings, options.warn);
   const auto start = Clock::now();
   const std::unique_ptr<Backend> backend = make_backend(request.dtype, request.threads);
   report.backend = backend->describe();

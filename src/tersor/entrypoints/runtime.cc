@@ -13,8 +13,14 @@ std::unique_ptr<Backend> make_backend(const std::string& dtype, size_t threads) 
   throw usage_error(fmt::format("`{}` is no dtype to compute in", dtype), "one of `auto`, `f32`, `bf16`");
 }
 
-void warn_of_length(const ModelConfig& config, size_t tokens,
-                    const std::function<void(const std::string&)>& warn) {
+Warn kept_warnings(std::vector<std::string>& kept, const Warn& also) {
+  return [&](const std::string& text) {
+    kept.push_back(text);
+    if (also) also(text);
+  };
+}
+
+void warn_of_length(const ModelConfig& config, size_t tokens, const Warn& warn) {
   if (tokens <= config.max_positions) return;
   warn(
       fmt::format("a sequence of up to {} tokens is longer than the {} positions of the model: it runs, with "

@@ -6,17 +6,14 @@
 
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
+#include "tersor/base/utf8.h"
 #include "tersor/entrypoints/chat_prompt.h"
 #include "tersor/io/file.h"
 #include "tersor/io/hub_cache.h"
 #include "tersor/tokenizer/tokenizer.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor {
 namespace {
-
-// As much as the tokenizer takes at once.
-constexpr uint64_t kMaxFileBytes = uint64_t{512} << 20;
 
 // "1 2 3", "1,2,3" and "[1, 2, 3]".
 std::vector<int32_t> parse_ids(std::string_view text, const Tokenizer& tokenizer) {
@@ -45,13 +42,13 @@ std::vector<int32_t> parse_ids(std::string_view text, const Tokenizer& tokenizer
 TokenizeReport tokenize(const TokenizeRequest& request) {
   const Tokenizer tokenizer = Tokenizer::load(resolve_model_folder(request.model));
   TokenizeReport report;
-  report.text = request.file.empty() ? request.text : read_file(request.file, kMaxFileBytes);
+  report.text = request.file.empty() ? request.text : read_file(request.file, Tokenizer::kMaxTextBytes);
   if (report.text.empty()) {
     throw usage_error(request.file.empty() ? "there is no text to tokenize"
                                            : fmt::format("{}: the file is empty", request.file),
                       "give some: `--prompt TEXT`, `--text FILE`, or through a pipe");
   }
-  if (!tokenizer::is_valid_utf8(report.text)) report.text = tokenizer::replace_invalid_utf8(report.text);
+  if (!is_valid_utf8(report.text)) report.text = replace_invalid_utf8(report.text);
   if (request.decode) {
     report.ids = parse_ids(report.text, tokenizer);
     report.text = tokenizer.decode(report.ids, !request.special_tokens);

@@ -12,6 +12,7 @@
 #include <yaml-cpp/parser.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/utf8.h"
 
 namespace tersor {
 namespace {
@@ -28,56 +29,23 @@ Error yaml_error(const std::string& origin, int line, int column, const std::str
   return usage_error(fmt::format("{}:{}:{}: {}", origin, line, column, message), std::move(help));
 }
 
-unsigned char byte_at(std::string_view text, size_t i) {
-  return static_cast<unsigned char>(i < text.size() ? text[i] : 0);
-}
-
-// How many bytes the character at the start of `text` has; 0 when it is not UTF-8.
-size_t utf8_length(std::string_view text) {
-  auto byte = [&](size_t i) { return byte_at(text, i); };
-  const unsigned char lead = byte(0);
-  const size_t length = lead < 0x80   ? 1
-                        : lead < 0xC2 ? 0
-                        : lead < 0xE0 ? 2
-                        : lead < 0xF0 ? 3
-                        : lead < 0xF5 ? 4
-                                      : 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const unsigned char second = byte(1);
-  const bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
-  const bool surrogate = lead == 0xED && second > 0x9F;
-  const bool beyond = lead == 0xF4 && second > 0x8F;
-  return overlong || surrogate || beyond ? 0 : length;
-}
-
-// Whether YAML keeps the character at the start of `text` out of its text: controls (NUL among them, from
-// which yaml-cpp would guess UTF-16) and U+FFFE, U+FFFF.
-bool is_kept_out(std::string_view text) {
-  const unsigned char lead = byte_at(text, 0), second = byte_at(text, 1);
-  if (lead < 0x80) return (lead < 0x20 && lead != '\t' && lead != '\n' && lead != '\r') || lead == 0x7F;
-  const bool control = lead == 0xC2 && second < 0xA0 && second != 0x85;
-  const bool no_character = lead == 0xEF && second == 0xBF && byte_at(text, 2) >= 0xBE;
-  return control || no_character;
+// What YAML keeps out of its text: controls (NUL among them, from which yaml-cpp would guess UTF-16) and
+// U+FFFE, U+FFFF.
+bool is_kept_out(uint32_t c) {
+  const bool control =
+      (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || (c >= 0x7F && c < 0xA0 && c != 0x85);
+  return control || c == 0xFFFE || c == 0xFFFF;
 }
 
 // The first byte that is not text; nullopt when all of it is.
 std::optional<size_t> find_no_text(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const size_t length = utf8_length(text.substr(i));
-    if (length == 0 || is_kept_out(text.substr(i))) return i;
-    i += length;
+  const size_t valid = valid_utf8_prefix(text);
+  for (const char* p = text.data(); p < text.data() + valid;) {
+    const char* start = p;
+    if (is_kept_out(decode_utf8(p))) return static_cast<size_t>(start - text.data());
   }
+  if (valid < text.size()) return valid;
   return std::nullopt;
-}
-
-bool is_utf8(std::string_view text) {
-  for (size_t i = 0, length = 0; i < text.size(); i += length) {
-    length = utf8_length(text.substr(i));
-    if (length == 0) return false;
-  }
-  return true;
 }
 
 // yaml-cpp's tag as it was written. "?" and "!" are its words for "none" and "quoted"; YAML's own types,
@@ -118,7 +86,7 @@ class TreeBuilder : public YAML::EventHandler {
       throw error_at(mark.line + 1, mark.column + 1,
                      fmt::format("text of {} bytes, but at most {} are read", value.size(), kMaxScalarBytes));
     }
-    if (!is_utf8(value)) {  // yaml-cpp makes single bytes of these two, and UTF-8 of surrogates
+    if (!is_valid_utf8(value)) {  // yaml-cpp makes single bytes of these two, and UTF-8 of surrogates
       throw error_at(
           mark.line + 1, mark.column + 1, "an escape in this text does not give UTF-8",
           "write \\u0085 for \\N, \\u00A0 for \\_, and \\U with eight digits for a pair of surrogates");

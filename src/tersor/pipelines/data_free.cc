@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <mutex>
 
 #include <fmt/format.h>
 
+#include "tersor/base/clock.h"
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
 #include "tersor/compressors/compressor.h"
@@ -18,12 +18,6 @@
 
 namespace tersor {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Counts finished source bytes and tells the caller a few times a second.
 class ProgressMeter {

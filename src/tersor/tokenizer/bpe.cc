@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/bpe_merge.h"
 #include "tersor/tokenizer/byte_level.h"
 #include "tersor/tokenizer/json_fields.h"
 #include "tersor/tokenizer/model_json.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::tokenizer {
 namespace {

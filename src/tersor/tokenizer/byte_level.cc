@@ -1,6 +1,6 @@
 #include "tersor/tokenizer/byte_level.h"
 
-#include "tersor/tokenizer/utf8.h"
+#include "tersor/base/utf8.h"
 
 namespace tersor::tokenizer {
 namespace {

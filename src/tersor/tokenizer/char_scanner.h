@@ -3,8 +3,8 @@
 
 #include <string_view>
 
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/unicode.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::tokenizer {
 

@@ -6,10 +6,10 @@
 
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/jinja/interpreter.h"
 #include "tersor/tokenizer/jinja/json_values.h"
 #include "tersor/tokenizer/jinja/parser.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor {
 namespace {
@@ -29,8 +29,7 @@ ChatTemplate::ChatTemplate(std::string_view source, const std::string& name) {
   auto impl = std::make_shared<Impl>();
   impl->name = name;
   try {
-    impl->block = jinja::parse(tokenizer::is_valid_utf8(source) ? std::string(source)
-                                                                : tokenizer::replace_invalid_utf8(source));
+    impl->block = jinja::parse(is_valid_utf8(source) ? std::string(source) : replace_invalid_utf8(source));
   } catch (const jinja::SyntaxError& e) {
     throw template_error(name, e.line, e.message);
   }

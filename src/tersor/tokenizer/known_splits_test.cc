@@ -10,10 +10,10 @@
 #include <gtest/gtest.h>
 
 #include "tersor/base/regex.h"
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/random_text_for_test.h"
 #include "tersor/tokenizer/regex_dialect.h"
 #include "tersor/tokenizer/unicode.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::tokenizer {
 namespace {

@@ -7,10 +7,10 @@
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/byte_level.h"
 #include "tersor/tokenizer/json_fields.h"
 #include "tersor/tokenizer/unicode.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::tokenizer {
 namespace {

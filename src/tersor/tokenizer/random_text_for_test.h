@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "tersor/tokenizer/utf8.h"
+#include "tersor/base/utf8.h"
 
 namespace tersor::tokenizer {
 

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/regex_dialect.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::tokenizer {
 namespace {

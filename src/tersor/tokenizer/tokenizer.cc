@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/utf8.h"
 #include "tersor/io/json.h"
 #include "tersor/tokenizer/added_tokens.h"
 #include "tersor/tokenizer/bpe.h"
@@ -19,7 +20,6 @@
 #include "tersor/tokenizer/pre_tokenizer.h"
 #include "tersor/tokenizer/tokenizer_config.h"
 #include "tersor/tokenizer/unigram.h"
-#include "tersor/tokenizer/utf8.h"
 #include "tersor/tokenizer/word_cache.h"
 #include "tersor/tokenizer/word_models.h"
 
@@ -29,7 +29,6 @@ using namespace tokenizer;  // NOLINT: the parts of this class
 
 namespace {
 
-constexpr uint64_t kMaxInputBytes = uint64_t{512} << 20;
 // Normalization can make text longer; offsets into it are 32 bits, and the byte alphabet doubles it once
 // more.
 constexpr uint64_t kMaxNormalizedBytes = uint64_t{1} << 30;
@@ -245,7 +244,7 @@ Tokenizer Tokenizer::from_json(std::string_view text, const std::string& origin)
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
-  if (text.size() > kMaxInputBytes) {
+  if (text.size() > kMaxTextBytes) {
     throw input_error(fmt::format("a text of {} bytes is too long to encode at once", text.size()),
                       "encode it document by document");
   }

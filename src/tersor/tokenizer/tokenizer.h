@@ -24,6 +24,9 @@ namespace tersor {
 // word cache of 1 MiB for each of the four tokenizers that it used last.
 class Tokenizer {
  public:
+  // What encode() takes at once.
+  static constexpr uint64_t kMaxTextBytes = uint64_t{512} << 20;
+
   // Opens tokenizer.json in `folder`, and what stands beside it: special tokens and chat templates from
   // tokenizer_config.json, special_tokens_map.json, chat_template.jinja and
   // additional_chat_templates/*.jinja. As transformers 5 does, tokenizer.json alone decides which special

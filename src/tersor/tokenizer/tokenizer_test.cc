@@ -12,8 +12,8 @@
 #include <gtest/gtest.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/utf8.h"
 #include "tersor/io/json.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor {
 namespace {
@@ -69,7 +69,7 @@ TEST_P(GoldenFamily, StreamsToTheSameText) {
     std::string streamed;
     for (const int32_t id : ids) {
       const std::string fresh = stream.push(id);
-      EXPECT_TRUE(tokenizer::is_valid_utf8(fresh));
+      EXPECT_TRUE(is_valid_utf8(fresh));
       streamed += fresh;
     }
     streamed += stream.finish();
@@ -139,7 +139,7 @@ TEST(Tokenizer, RoundTripsRandomBytesThroughByteLevel) {
   for (int i = 0; i < 300; ++i) {
     std::string bytes(random() % 80, '\0');
     for (char& c : bytes) c = static_cast<char>(random());
-    EXPECT_EQ(t.decode(t.encode(bytes)), tokenizer::replace_invalid_utf8(bytes));
+    EXPECT_EQ(t.decode(t.encode(bytes)), replace_invalid_utf8(bytes));
   }
 }
 

@@ -11,8 +11,8 @@
 
 #include <utf8proc.h>
 
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/unicode.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::tokenizer {
 namespace {

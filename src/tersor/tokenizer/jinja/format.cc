@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/jinja/python_text.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::jinja {
 namespace {
@@ -48,7 +48,7 @@ bool take(std::string_view& text, char c) {
 Spec parse_spec(std::string_view text) {
   const std::string_view whole = text;
   Spec spec;
-  const size_t first = text.empty() ? 0 : tokenizer::utf8_length(text[0]);
+  const size_t first = text.empty() ? 0 : utf8_length(text[0]);
   if (text.size() > first && is_align(text.substr(first, 1))) {
     spec.fill = text.substr(0, first);
     spec.align = text[first];
@@ -80,7 +80,7 @@ Spec parse_spec(std::string_view text) {
 }
 
 std::string padded(std::string body, const Spec& spec, char default_align) {
-  const auto length = static_cast<int>(tokenizer::count_code_points(body));
+  const auto length = static_cast<int>(count_code_points(body));
   const int pad = std::max(0, spec.width - length);
   const char align = spec.align != '\0' ? spec.align : default_align;
   if (align == '<') return body + repeat(spec.fill, pad);

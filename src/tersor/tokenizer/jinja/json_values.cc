@@ -6,12 +6,12 @@
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/utf8.h"
 #include "tersor/io/json.h"
 #include "tersor/tokenizer/jinja/arguments.h"
 #include "tersor/tokenizer/jinja/builtins.h"
 #include "tersor/tokenizer/jinja/interpreter.h"
 #include "tersor/tokenizer/jinja/python_text.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::jinja {
 namespace {
@@ -89,7 +89,7 @@ void append_string(std::string_view text, bool ensure_ascii, std::string& out) {
   out += '"';
   for (const char *p = text.data(), *end = p + text.size(); p != end;) {
     const char* const start = p;
-    const uint32_t c = tokenizer::decode_utf8(p);
+    const uint32_t c = decode_utf8(p);
     switch (c) {
       case '"':
         out += "\\\"";

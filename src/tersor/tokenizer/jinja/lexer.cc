@@ -7,14 +7,12 @@
 
 #include <fmt/format.h>
 
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/jinja/python_text.h"
 #include "tersor/tokenizer/unicode.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::jinja {
 namespace {
-
-using tokenizer::decode_utf8;
 
 // Longest first, so that `//` is not two `/`.
 constexpr std::array<std::string_view, 25> kOperators = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
@@ -200,7 +198,7 @@ class Lexer {
       } else if (rest_[0] == '"' || rest_[0] == '\'') {
         string();
       } else if (!name() && !op(open)) {
-        fail(fmt::format("unexpected character `{}`", rest_.substr(0, tokenizer::utf8_length(rest_[0]))));
+        fail(fmt::format("unexpected character `{}`", rest_.substr(0, utf8_length(rest_[0]))));
       }
     }
   }
@@ -316,14 +314,14 @@ class Lexer {
             code_point > 0x10FFFF || (code_point >= 0xD800 && code_point < 0xE000)) {
           fail(fmt::format("`\\{}{}` is no character", c, hex));
         }
-        tokenizer::append_utf8(out, code_point);
+        append_utf8(out, code_point);
         i += length;
       } else if (c >= '0' && c <= '7') {
         uint32_t code_point = 0;
         size_t n = 0;
         while (n < 3 && i + n < raw.size() && raw[i + n] >= '0' && raw[i + n] <= '7')
           code_point = 8 * code_point + static_cast<uint32_t>(raw[i + n++] - '0');
-        tokenizer::append_utf8(out, code_point);
+        append_utf8(out, code_point);
         i += n - 1;
       } else {
         out += {'\\', c};

@@ -3,12 +3,12 @@
 
 #include <fmt/format.h>
 
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/jinja/arguments.h"
 #include "tersor/tokenizer/jinja/builtins.h"
 #include "tersor/tokenizer/jinja/interpreter.h"
 #include "tersor/tokenizer/jinja/python_text.h"
 #include "tersor/tokenizer/unicode.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::jinja {
 namespace {
@@ -111,7 +111,7 @@ Value join_method(const std::string& s, const Arguments& a) {
 int64_t place(const std::string& s, size_t byte) {
   return byte == std::string::npos
              ? -1
-             : static_cast<int64_t>(tokenizer::count_code_points(std::string_view(s).substr(0, byte)));
+             : static_cast<int64_t>(count_code_points(std::string_view(s).substr(0, byte)));
 }
 Value find_method_of(const std::string& s, const Arguments& a) {
   return place(s, find_text(s, Bound("find", a, {"sub"}).require_text(0)));
@@ -126,7 +126,7 @@ Value index_method(const std::string& s, const Arguments& a) {
 }
 Value count_method(const std::string& s, const Arguments& a) {
   const std::string wanted = Bound("count", a, {"sub"}).require_text(0);
-  if (wanted.empty()) return tokenizer::count_code_points(s) + 1;
+  if (wanted.empty()) return count_code_points(s) + 1;
   size_t n = 0;
   for (size_t at = find_text(s, wanted); at != std::string::npos;
        at = find_text(s, wanted, at + wanted.size()))
@@ -151,7 +151,7 @@ Value rpartition_method(const std::string& s, const Arguments& a) {
 
 // How much padding a width asks for.
 int64_t missing(const std::string& s, const Bound& args) {
-  return std::max<int64_t>(0, args.integer(0, 0) - static_cast<int64_t>(tokenizer::count_code_points(s)));
+  return std::max<int64_t>(0, args.integer(0, 0) - static_cast<int64_t>(count_code_points(s)));
 }
 Value ljust_method(const std::string& s, const Arguments& a) {
   const Bound args("ljust", a, {"width", "fillchar"});
@@ -178,7 +178,7 @@ Value format_method(const std::string& s, const Arguments& a) { return format_br
 // Whether all characters (at least one) are of a class.
 Value all_are(const std::string& s, bool (*holds)(uint32_t)) {
   for (const char *p = s.data(), *end = p + s.size(); p != end;) {
-    if (!holds(tokenizer::decode_utf8(p))) return false;
+    if (!holds(decode_utf8(p))) return false;
   }
   return !s.empty();
 }

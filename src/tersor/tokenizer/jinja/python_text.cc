@@ -8,19 +8,15 @@
 
 #include <fmt/format.h>
 
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/unicode.h"
 #include "tersor/tokenizer/unicode_normalize.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::jinja {
 
 using tokenizer::append_lower_case;
 using tokenizer::append_upper_case;
-using tokenizer::append_utf8;
 using tokenizer::char_class;
-using tokenizer::decode_utf8;
-using tokenizer::previous_utf8;
-using tokenizer::utf8_length;
 
 namespace {
 

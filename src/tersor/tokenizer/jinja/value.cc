@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "tersor/base/utf8.h"
 #include "tersor/tokenizer/jinja/python_text.h"
-#include "tersor/tokenizer/utf8.h"
 
 namespace tersor::jinja {
 namespace {
@@ -126,8 +126,7 @@ Value::Value(std::shared_ptr<Generator> g) : v_(std::move(g)) {
 
 Value Value::undefined(std::string message) {
   constexpr size_t kMostShown = 200;  // a template may ask for an attribute of any length
-  if (message.size() > kMostShown)
-    message.resize(tokenizer::valid_utf8_prefix(message.substr(0, kMostShown)));
+  if (message.size() > kMostShown) message.resize(valid_utf8_prefix(message.substr(0, kMostShown)));
   Value v;
   v.v_ = Undefined{std::make_shared<const std::string>(std::move(message))};
   return v;
@@ -299,8 +298,7 @@ std::string shown(const Value& v) {
   constexpr size_t kMost = 80;
   if (v.weight() > kMost) return fmt::format("a {}", v.type_name());  // its repr() would be long
   const std::string text = to_repr(v);
-  return text.size() <= kMost ? text
-                              : text.substr(0, tokenizer::valid_utf8_prefix(text.substr(0, kMost))) + "…";
+  return text.size() <= kMost ? text : text.substr(0, valid_utf8_prefix(text.substr(0, kMost))) + "…";
 }
 
 std::shared_ptr<const List> iterate(const Value& v) {
@@ -311,7 +309,7 @@ std::shared_ptr<const List> iterate(const Value& v) {
   } else if (v.string() != nullptr) {
     const std::string& text = v.string()->text;
     for (size_t at = 0; at < text.size();) {
-      const size_t length = tokenizer::utf8_length(text[at]);
+      const size_t length = utf8_length(text[at]);
       items->emplace_back(std::string_view(text).substr(at, length));
       at += length;
     }
@@ -327,7 +325,7 @@ std::shared_ptr<const List> iterate(const Value& v) {
 
 size_t length_of(const Value& v) {
   if (v.is_undefined()) return 0;
-  if (v.string() != nullptr) return tokenizer::count_code_points(v.string()->text);
+  if (v.string() != nullptr) return count_code_points(v.string()->text);
   if (v.sequence() != nullptr) return v.sequence()->size();
   if (v.dict() != nullptr) return v.dict()->size();
   if (v.loop() != nullptr) return v.loop()->items->size();

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace tersor::tokenizer {
+namespace tersor {
 
 // Bytes of the character that starts with `lead`, a lead byte of valid UTF-8.
 inline size_t utf8_length(char lead) {
@@ -50,4 +50,4 @@ inline bool is_valid_utf8(std::string_view text) { return valid_utf8_prefix(text
 // replacement that the Unicode Standard (section 3.9) recommends, and Rust and Python make.
 std::string replace_invalid_utf8(std::string_view text);
 
-}  // namespace tersor::tokenizer
+}  // namespace tersor

@@ -1,9 +1,9 @@
-#include "tersor/tokenizer/utf8.h"
+#include "tersor/base/utf8.h"
 
 #include <algorithm>
 #include <cstring>
 
-namespace tersor::tokenizer {
+namespace tersor {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
@@ -95,4 +95,4 @@ std::string replace_invalid_utf8(std::string_view text) {
   return out;
 }
 
-}  // namespace tersor::tokenizer
+}  // namespace tersor
