@@ -84,4 +84,10 @@ ScaleAndZeroPoint range_to_scale(const MinMax& range, const CodeSpec& spec, bool
   return result;
 }
 
+ScaleAndZeroPoint candidate_scale(const MinMax& range, const CodeSpec& spec, bool symmetric,
+                                  ScaleStorage storage, const MseGrid& grid) {
+  if (grid.nvfp4_global_scale > 0) return {nvfp4_divisor(range, storage, grid.nvfp4_global_scale), 0};
+  return range_to_scale(range, spec, symmetric, storage);
+}
+
 }  // namespace tersor

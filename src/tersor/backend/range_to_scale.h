@@ -48,6 +48,10 @@ Float8E4M3 nvfp4_scale(const MinMax& range, ScaleStorage storage, float global_s
 // What NVFP4 divides by: nvfp4_scale / global_scale.
 float nvfp4_divisor(const MinMax& range, ScaleStorage storage, float global_scale);
 
+// What a search over ranges divides by: range_to_scale, or nvfp4_divisor where the grid has a global scale.
+ScaleAndZeroPoint candidate_scale(const MinMax& range, const CodeSpec& spec, bool symmetric,
+                                  ScaleStorage storage, const MseGrid& grid);
+
 // What quantization divides by: exact_scale with zero replaced; for kE8M0 2^(e - 127).
 ScaleAndZeroPoint range_to_scale(const MinMax& range, const CodeSpec& spec, bool symmetric,
                                  ScaleStorage storage);

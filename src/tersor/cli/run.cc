@@ -29,8 +29,19 @@ void print(const std::string& text) {
   if (!text.ends_with('\n')) write(stdout, "\n");
 }
 
-// A report: names out of files may hold what a terminal would obey.
-void print_report(const std::string& text) { print(without_controls(text)); }
+// Text with names out of files, which may hold what a terminal would obey.
+void print_safely(const std::string& text) { print(without_controls(text)); }
+
+// A report as JSON, whose strings have their escapes, or as text.
+void print_report(const auto& report, bool json) {
+  json ? print(to_json(report)) : print_safely(to_text(report));
+}
+
+// Text of a model, as it comes.
+void stream(std::string_view text) {
+  write(stdout, text);
+  std::fflush(stdout);
+}
 
 // Throws when something that was printed has not arrived (a full disk behind `>`).
 void require_written(std::FILE* file, const std::string& name) {
@@ -70,14 +81,8 @@ void print_sample(const std::string& model, const std::string& prompt, size_t th
   request.prompt = prompt;
   request.max_new_tokens = kTokens;
   request.threads = threads;
-  write(stdout, "\n" + prompt);
-  std::fflush(stdout);
-  const GenerateReport report = generate(request, {.text =
-                                                       [](std::string_view piece) {
-                                                         write(stdout, piece);
-                                                         std::fflush(stdout);
-                                                       },
-                                                   .warn = {}});
+  stream("\n" + prompt);
+  const GenerateReport report = generate(request, {.text = stream, .warn = {}});
   print("\n");
   log.add("sample", to_json(report));
 }
@@ -89,7 +94,7 @@ int run_compress(const Arguments& args) {
   OneshotOptions options{.output = args.output, .overwrite = args.overwrite, .planned = {}, .progress = {}};
   options.planned = [&](const PlanReport& report) {
     log.add("plan", to_json(report));
-    if (!args.quiet) print_report(to_text(report));
+    if (!args.quiet) print_safely(to_text(report));
     std::fflush(stdout);
   };
   options.progress = [&](const RunProgress& p) {
@@ -104,31 +109,27 @@ int run_compress(const Arguments& args) {
   const CompressionSummary summary = oneshot(args.request, options);
   line.clear();
   log.add("summary", to_json(summary));
-  if (!args.quiet) print_report("\n" + to_text(summary));
+  if (!args.quiet) print_safely("\n" + to_text(summary));
   if (args.sample) print_sample(args.output, *args.sample, args.request.threads, log);
   return kDone;
 }
 
 int run_plan(const Arguments& args) {
   const PlanReport report = plan(args.request);
-  print_report(args.json ? to_json(report) : to_text(report));
+  print_report(report, args.json);
   const bool allowed = args.request.allow_unloadable && report.writable;
   return report.loadable || allowed ? kDone : static_cast<int>(ErrorCode::kPlanRefused);
 }
 
 int run_inspect(const Arguments& args) {
   const InspectReport report = inspect(args.folder);
-  print_report(args.json ? to_json(report) : to_text(report));
+  print_report(report, args.json);
   return kDone;
 }
 
 int run_verify(const Arguments& args) {
   const VerifyReport report = verify(args.folder, args.reference, args.request.threads);
-  if (args.json) {
-    print(to_json(report));
-  } else if (!args.quiet || !report.failures.empty()) {
-    print_report(to_text(report));
-  }
+  if (args.json || !args.quiet || !report.failures.empty()) print_report(report, args.json);
   return report.failures.empty() ? kDone : static_cast<int>(ErrorCode::kRuntime);
 }
 
@@ -139,12 +140,7 @@ void print_warning(const std::string& warning) {
 
 int run_generate(const Arguments& args) {
   GenerateOptions options{.text = {}, .warn = print_warning};
-  if (!args.json) {
-    options.text = [](std::string_view piece) {
-      write(stdout, piece);
-      std::fflush(stdout);
-    };
-  }
+  if (!args.json) options.text = stream;
   const GenerateReport report = generate(args.generate, options);
   if (args.json) {
     print(to_json(report));
@@ -163,7 +159,7 @@ int run_eval(const Arguments& args) {
   }
   const EvaluateReport report = evaluate(args.eval, options);
   line.clear();
-  print_report(args.json ? to_json(report) : to_text(report));
+  print_report(report, args.json);
   return kDone;
 }
 

@@ -188,6 +188,16 @@ void add_missing_parts(const LoadView& view, std::vector<std::string>& missing) 
   }
 }
 
+// Whether there are layers, but no module of this name beside them.
+bool has_layers_without(const LoadView& view, std::string_view leaf) {
+  bool any = false, found = false;
+  each_weight(view, [&](const Weight& weight) {
+    any |= !layer_of(weight.name).index.empty();
+    found |= split_leaf(weight.name).second == leaf;
+  });
+  return any && !found;
+}
+
 }  // namespace
 
 std::vector<Breach> check_model_type(const LoadView& view) {
@@ -262,13 +272,7 @@ std::vector<Breach> check_weight_dimensions(const LoadView& view) {
 }
 
 std::vector<Breach> check_input_embedding(const LoadView& view) {
-  if (!is_known(view)) return {};
-  bool any = false, found = false;
-  each_weight(view, [&](const Weight& weight) {
-    any |= !layer_of(weight.name).index.empty();
-    found |= split_leaf(weight.name).second == "embed_tokens";
-  });
-  if (!any || found) return {};
+  if (!is_known(view) || !has_layers_without(view, "embed_tokens")) return {};
   return {
       {"the checkpoint lacks the input embedding (embed_tokens.weight): readers fill it with random numbers",
        {},
@@ -276,13 +280,7 @@ std::vector<Breach> check_input_embedding(const LoadView& view) {
 }
 
 std::vector<Breach> check_output_head(const LoadView& view) {
-  if (!is_known(view) || !view.said_untied) return {};
-  bool any = false, found = false;
-  each_weight(view, [&](const Weight& weight) {
-    any |= !layer_of(weight.name).index.empty();
-    found |= split_leaf(weight.name).second == "lm_head";
-  });
-  if (!any || found) return {};
+  if (!is_known(view) || !view.said_untied || !has_layers_without(view, "lm_head")) return {};
   return {
       {"the checkpoint lacks lm_head.weight, and config.json says `tie_word_embeddings: false`: readers fill "
        "it "

@@ -117,10 +117,9 @@ class Verification {
     std::ranges::sort(tensor_failures_);
     report_.failures = {fmt::format("{} is not what this was made from: {} of its {} weights {}",
                                     ref_.folder.string(), bad_units_.size(), units_, how)};
-    tensor_failures_.push_back(fmt::format("… and {} more", tensor_failures_.size() - kExamples));
     report_.failures.insert(report_.failures.end(), tensor_failures_.begin(),
                             tensor_failures_.begin() + kExamples);
-    report_.failures.push_back(tensor_failures_.back());
+    report_.failures.push_back(fmt::format("… and {} more", tensor_failures_.size() - kExamples));
     return true;
   }
 

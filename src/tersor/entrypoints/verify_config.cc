@@ -76,28 +76,9 @@ ConfigCheck check_quantization_config(const Checkpoint& output, const Quantizati
   check_formats(json, check);
   check_column_order(output, plan, check);
 
-  LoadContext context{.config = &output.config,
-                      .modules = {},
-                      .other_weights = {},
-                      .ignore = config.ignore,
-                      .kv_cache_scheme = config.kv_cache_scheme,
-                      .tensor_parallel = 1,
-                      .groups = plan.schemes};
-  for (size_t m = 0; m < plan.decisions.size(); ++m) {
-    const SourceModule& module = plan.inventory.modules[m];
-    if (module.kept_because == kMtpReason || !module.has_weight) continue;
-    if (!module.is_matrix()) {
-      context.other_weights.push_back({module.name.name, module.shape.size()});
-      continue;
-    }
-    const auto& scheme = plan.decisions[m].scheme;
-    context.modules.push_back({.name = module.name.name,
-                               .out = module.out(),
-                               .in = module.in(),
-                               .weight_dtype = module.dtype,
-                               .scheme = scheme ? &plan.schemes[*scheme] : nullptr,
-                               .matched_target = plan.decisions[m].matched_target});
-  }
+  LoadContext context = load_context(output.config, plan);
+  context.ignore = config.ignore;
+  context.kv_cache_scheme = config.kv_cache_scheme;
   const std::vector<LoadIssue> issues = check_load_rules(context);
   std::vector<std::string> unloadable = notes_of_readers(issues);
   auto& list = readers_that_load(issues).empty() ? check.failures : check.notes;

@@ -59,13 +59,18 @@ void remove_or_throw(const fs::path& path) {
   if (error) throw io_error(ErrorCode::kRuntime, "remove", path, error.value());
 }
 
+std::vector<fs::path> working_files_of(const fs::path& folder) {
+  std::vector<fs::path> working = entries_of(folder);
+  std::erase_if(working, [](const fs::path& path) {
+    return !path.filename().string().starts_with(kWorkingFilePrefix);
+  });
+  return working;
+}
+
 // What a run that was killed between giving the folder its name and removing its working files had left to
 // do. False when there was nothing, or the run is alive.
 bool finish_for_the_dead(const fs::path& folder) {
-  std::vector<fs::path> working;
-  for (const fs::path& path : entries_of(folder)) {
-    if (path.filename().string().starts_with(kWorkingFilePrefix)) working.push_back(path);
-  }
+  const std::vector<fs::path> working = working_files_of(folder);
   if (working.empty()) return false;
   std::error_code error;
   File lock;
@@ -91,12 +96,12 @@ void check_final(const fs::path& path, bool overwrite) {
         fmt::format("give a folder in it: {}", (path / "model").string()));
   }
   if (entries_of(path).empty()) return;
-  if (!overwrite && finish_for_the_dead(path)) {
-    throw usage_error(
-        fmt::format("{} is complete: a run that was killed at its very end had made it", path.string()),
-        "nothing is left to do; --overwrite makes it anew");
-  }
   if (!overwrite) {
+    if (finish_for_the_dead(path)) {
+      throw usage_error(
+          fmt::format("{} is complete: a run that was killed at its very end had made it", path.string()),
+          "nothing is left to do; --overwrite makes it anew");
+    }
     throw usage_error(fmt::format("{} exists and is not empty", path.string()),
                       "give another output folder, or allow this one to be replaced (--overwrite)");
   }
@@ -112,12 +117,6 @@ void make_folder(const fs::path& folder) {
     throw io_error(ErrorCode::kRuntime, "make the folder", folder, errno);
   if (!fs::is_directory(fs::symlink_status(folder)))
     throw runtime_error(fmt::format("{} exists and is no folder", folder.string()), "remove it");
-}
-
-bool same_file(int fd, const fs::path& path) {
-  struct stat a{}, b{};
-  return ::fstat(fd, &a) == 0 && ::stat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
-         a.st_ino == b.st_ino;
 }
 
 // "1234 on node7": who holds a lock, for the message of whoever comes next.
@@ -149,7 +148,7 @@ File take_lock(const fs::path& staging) {
         throw io_error(ErrorCode::kRuntime, "lock", path, errno);
     }
     // The other run may have renamed the folder between our open and our lock.
-    if (!same_file(lock.fd(), path)) continue;
+    if (!lock.is_at_its_path()) continue;
     lock.resize(0);
     const std::string holder = this_process();
     lock.write_at(0, std::as_bytes(std::span(holder)));
@@ -238,9 +237,7 @@ void OutputFolder::commit() {
   }
   // Working files go last: a rename that fails must leave the journal to go on with, and the lock to keep
   // others out. Whoever waits for the final name may see them for a moment.
-  for (const fs::path& path : entries_of(final_)) {
-    if (path.filename().string().starts_with(kWorkingFilePrefix)) remove_or_throw(path);
-  }
+  for (const fs::path& path : working_files_of(final_)) remove_or_throw(path);
   sync_folder(final_);
   sync_folder(final_.parent_path());
   lock_ = File();

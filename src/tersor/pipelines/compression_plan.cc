@@ -187,33 +187,6 @@ void write_texts(const Checkpoint& checkpoint, const Recipe& recipe,
     plan.texts.emplace_back("model.safetensors.index.json", index_json(checkpoint, plan.shards, tensors));
 }
 
-std::vector<LoadIssue> find_load_issues(const Checkpoint& checkpoint, const CompressionPlan& plan,
-                                        const PlanOptions& options) {
-  LoadContext context{.config = &checkpoint.config,
-                      .modules = {},
-                      .other_weights = {},
-                      .ignore = plan.ignore,
-                      .kv_cache_scheme = std::nullopt,
-                      .tensor_parallel = options.tensor_parallel,
-                      .groups = plan.schemes};
-  for (size_t m = 0; m < plan.decisions.size(); ++m) {
-    const SourceModule& module = plan.inventory.modules[m];
-    if (module.kept_because == kMtpReason || !module.has_weight) continue;
-    if (!module.is_matrix()) {
-      context.other_weights.push_back({module.name.name, module.shape.size()});
-      continue;
-    }
-    const auto& scheme = plan.decisions[m].scheme;
-    context.modules.push_back({.name = module.name.name,
-                               .out = module.out(),
-                               .in = module.in(),
-                               .weight_dtype = module.dtype,
-                               .scheme = scheme ? &plan.schemes[*scheme] : nullptr,
-                               .matched_target = plan.decisions[m].matched_target});
-  }
-  return check_load_rules(context);
-}
-
 // The fatal issues as one error, each with its fix.
 Error unloadable_error(const std::vector<LoadIssue>& issues) {
   std::string message = "the result would not load";
@@ -257,7 +230,9 @@ CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, co
   plan.inventory = take_inventory(checkpoint);
   decide(checkpoint, recipe, plan);
   plan.ignore = ignored_modules(checkpoint, plan);
-  plan.issues = find_load_issues(checkpoint, plan, options);
+  LoadContext context = load_context(checkpoint.config, plan);
+  context.tensor_parallel = options.tensor_parallel;
+  plan.issues = check_load_rules(context);
   for (const Shard& shard : checkpoint.shards) plan.source_bytes += shard.source->size();
   plan.writable = groups_divide(plan);
   if (!plan.writable) return plan;
@@ -274,6 +249,32 @@ CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, co
   for (const OtherFile& file : plan.carried) plan.output_bytes += file.bytes;
   plan.fingerprint = fingerprint_of(checkpoint, plan);
   return plan;
+}
+
+LoadContext load_context(const Json& config, const CompressionPlan& plan) {
+  LoadContext context{.config = &config,
+                      .modules = {},
+                      .other_weights = {},
+                      .ignore = plan.ignore,
+                      .kv_cache_scheme = std::nullopt,
+                      .tensor_parallel = 1,
+                      .groups = plan.schemes};
+  for (size_t m = 0; m < plan.decisions.size(); ++m) {
+    const SourceModule& module = plan.inventory.modules[m];
+    if (module.kept_because == kMtpReason || !module.has_weight) continue;
+    if (!module.is_matrix()) {
+      context.other_weights.push_back({module.name.name, module.shape.size()});
+      continue;
+    }
+    const auto& scheme = plan.decisions[m].scheme;
+    context.modules.push_back({.name = module.name.name,
+                               .out = module.out(),
+                               .in = module.in(),
+                               .weight_dtype = module.dtype,
+                               .scheme = scheme ? &plan.schemes[*scheme] : nullptr,
+                               .matched_target = plan.decisions[m].matched_target});
+  }
+  return context;
 }
 
 void refuse_unloadable(const CompressionPlan& plan, const std::string& reader) {

@@ -71,6 +71,10 @@ struct PlanOptions {
 // A plan whose result would not load is returned with its `issues`; refuse_unloadable() says no.
 CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, const PlanOptions& options);
 
+// What the load rules look at: the plan's modules, schemes and ignore list under `config` (config.json).
+// Refers to both, which must outlive it.
+LoadContext load_context(const Json& config, const CompressionPlan& plan);
+
 // Whether the result loads in `reader`: "vllm", "transformers", "any" (at least one) or "all".
 bool loads_in(const CompressionPlan& plan, const std::string& reader);
 // Throws Error(kPlanRefused) with every fatal issue and its fix when it does not.

@@ -145,13 +145,6 @@ MinMax shrunken(const MinMax& range, float fraction, ScaleStorage storage) {
   return {round_to_storage(range.min * fraction, storage), round_to_storage(range.max * fraction, storage)};
 }
 
-// What a search divides by.
-ScaleAndZeroPoint candidate_scale(const MinMax& range, const CodeSpec& spec, bool symmetric,
-                                  ScaleStorage storage, const MseGrid& grid) {
-  if (grid.nvfp4_global_scale > 0) return {nvfp4_divisor(range, storage, grid.nvfp4_global_scale), 0};
-  return range_to_scale(range, spec, symmetric, storage);
-}
-
 // The best of the shrunken ranges of one group. Errors are compared in units of the first candidate's scale.
 template <typename T>
 MinMax best_range(std::span<const T> group, const CodeSpec& spec, bool symmetric, ScaleStorage storage,

@@ -59,10 +59,6 @@ struct Search {
     }
     return range_to_scale(min, max, spec, symmetric, storage);
   }
-  float scale_of(const MinMax& range) const {
-    if (grid.nvfp4_global_scale > 0) return nvfp4_divisor(range, storage, grid.nvfp4_global_scale);
-    return tersor::range_to_scale(range, spec, symmetric, storage).scale;
-  }
   // Whether scales can have more than 11 significant bits.
   bool wide() const { return storage == ScaleStorage::kFloat32 || grid.nvfp4_global_scale > 0; }
   // The number of candidates from `first` on that share a vector.
@@ -250,7 +246,7 @@ HWY_INLINE bool best_range(const Source& source, size_t at, size_t size, const f
   *out = range;
   if (range.max == std::numeric_limits<float>::infinity() || (range.min == 0 && range.max == 0)) return true;
 
-  const float unit = s.scale_of(range);
+  const float unit = candidate_scale(range, s.spec, s.symmetric, s.storage, s.grid).scale;
   Candidates candidates;
   double best_error = std::numeric_limits<double>::infinity();
   int stale = 0;
