@@ -64,6 +64,29 @@ class GuardedBackend : public ReferenceBackend {
   void invert_lower(const DeviceTensor& a) override {
     in([&](auto& b) { b.invert_lower(a); });
   }
+  void transpose(const DeviceTensor& x, const DeviceTensor& y) override {
+    in([&](auto& b) { b.transpose(x, y); });
+  }
+  void get_diagonal(const DeviceTensor& a, const DeviceTensor& d) override {
+    in([&](auto& b) { b.get_diagonal(a, d); });
+  }
+  void set_diagonal(const DeviceTensor& a, const DeviceTensor& d) override {
+    in([&](auto& b) { b.set_diagonal(a, d); });
+  }
+  void add_squares(const DeviceTensor& x, const DeviceTensor& s) override {
+    in([&](auto& b) { b.add_squares(x, s); });
+  }
+  void add_products(const DeviceTensor& x, const DeviceTensor& y, const DeviceTensor& s) override {
+    in([&](auto& b) { b.add_products(x, y, s); });
+  }
+  void row_ranges(const DeviceTensor& x, const DeviceTensor& y) override {
+    in([&](auto& b) { b.row_ranges(x, y); });
+  }
+  void solve_columns(const CodeSpec& spec, const DeviceTensor& factor, const DeviceTensor& scales,
+                     const DeviceTensor& zero_points, const DeviceTensor& group, const DeviceTensor& w,
+                     const DeviceTensor& codes, const DeviceTensor& errors) override {
+    in([&](auto& b) { b.solve_columns(spec, factor, scales, zero_points, group, w, codes, errors); });
+  }
   void norm(const NormArgs& args, const DeviceTensor& x, const DeviceTensor& weight, const DeviceTensor& bias,
             const DeviceTensor& y) override {
     in([&](auto& b) { b.norm(args, x, weight, bias, y); });

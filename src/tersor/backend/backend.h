@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tersor/backend/device_tensor.h"
+#include "tersor/backend/quantize_kernels.h"
 
 namespace tersor {
 
@@ -118,13 +119,41 @@ class Backend {
   // c [m, n] = alpha · op(a) · op(b) + beta · c, all f32; op transposes where told. c is neither a nor b.
   virtual void gemm(float alpha, const DeviceTensor& a, bool transpose_a, const DeviceTensor& b,
                     bool transpose_b, float beta, const DeviceTensor& c) = 0;
-  // h [n, n] = alpha · xᵀ x + beta · h, x [m, n]; the whole symmetric matrix is written.
+  // h [n, n] = alpha · xᵀ x + beta · h, x [m, n]; the whole symmetric matrix is written. A back end that
+  // multiplies weights in bf16 rounds x to bf16 here too; products and sums are f32.
   virtual void syrk(float alpha, const DeviceTensor& x, float beta, const DeviceTensor& h) = 0;
   // In place a = L·Lᵀ → L (above the diagonal: zeros). False when a is not positive definite (a is then
   // destroyed).
   virtual bool cholesky(const DeviceTensor& a) = 0;
   // In place L → L⁻¹, lower triangular, zeros above.
   virtual void invert_lower(const DeviceTensor& a) = 0;
+  // y [cols, rows] = xᵀ of x [rows, cols], f32; y is not x.
+  virtual void transpose(const DeviceTensor& x, const DeviceTensor& y) = 0;
+  // d [1, n] = the diagonal of a [n, n], and the other way; f32.
+  virtual void get_diagonal(const DeviceTensor& a, const DeviceTensor& d) = 0;
+  virtual void set_diagonal(const DeviceTensor& a, const DeviceTensor& d) = 0;
+
+  // --- statistics of activations and errors ---
+  // s [1, cols] += Σ over rows of x², column by column.
+  virtual void add_squares(const DeviceTensor& x, const DeviceTensor& s) = 0;
+  // s [1, cols] += Σ over rows of x ∘ y, column by column.
+  virtual void add_products(const DeviceTensor& x, const DeviceTensor& y, const DeviceTensor& s) = 0;
+  // y [rows, 2]: the smallest and the largest element of each row; NaN in both where a row holds one.
+  virtual void row_ranges(const DeviceTensor& x, const DeviceTensor& y) = 0;
+
+  // --- weights ---
+  // The inner loop of GPTQ (Frantar et al. 2022, arXiv 2210.17323, Algorithm 1) on a block of `n` columns of
+  // a weight, kept transposed: w [n, out]. Columns are solved from the last to the first, `factor` [n, n] is
+  // lower triangular: for i = n-1 … 0, for each output row r
+  //   codes[i, r] = code of w[i, r] / scale + zero_point,  q = (code - zero_point) · scale,
+  //   errors[i, r] = (w[i, r] - q) / factor[i, i],  w[k, r] -= errors[i, r] · factor[i, k] for k < i,
+  //   w[i, r] = q.
+  // scales, zero_points f32 [groups, out] (zero_points may be empty), group i32 [1, n]: the row of scales of
+  // each column. codes i8 [n, out] as QuantizeKernels::quantize_groups makes them, errors f32 [n, out].
+  virtual void solve_columns(const CodeSpec& spec, const DeviceTensor& factor, const DeviceTensor& scales,
+                             const DeviceTensor& zero_points, const DeviceTensor& group,
+                             const DeviceTensor& w, const DeviceTensor& codes,
+                             const DeviceTensor& errors) = 0;
 
   // --- decoder blocks ---
   // Normalizes rows. `weight` and `bias` are f32 [1, cols] or empty.

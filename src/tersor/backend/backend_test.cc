@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/float_types.h"
 
 namespace tersor {
 namespace {
@@ -52,6 +53,12 @@ class BackendTest : public ::testing::TestWithParam<Candidate> {
     std::normal_distribution<float> distribution(0, spread);
     std::vector<float> values(n);
     for (float& v : values) v = distribution(random);
+    return values;
+  }
+  // Numbers that bf16 holds, so that a back end which rounds to it loses nothing.
+  std::vector<float> normal_bf16(size_t n) {
+    auto values = normal(n);
+    for (float& v : values) v = to_float(bfloat16_from(v));
     return values;
   }
   static DeviceTensor put(Backend& b, const std::vector<float>& values, size_t rows, size_t cols) {
@@ -129,7 +136,7 @@ TEST_P(BackendTest, MultipliesMatrices) {
           1e-5);
     }
   }
-  const auto x = normal(50 * 70);
+  const auto x = normal_bf16(50 * 70);
   compare(
       [&](Backend& b) {
         const DeviceTensor h = b.allocate(DType::kF32, 70, 70);
@@ -143,7 +150,7 @@ TEST_P(BackendTest, MultipliesMatrices) {
 
 TEST_P(BackendTest, FactorsAndInverts) {
   const size_t n = 90;
-  const auto x = normal(2 * n * n);
+  const auto x = normal_bf16(2 * n * n);
   const auto hessian = [&](Backend& b) {
     const DeviceTensor h = b.allocate(DType::kF32, n, n);
     b.syrk(1.0f / (2 * n), put(b, x, 2 * n, n), 0, h);
@@ -417,6 +424,121 @@ TEST_P(BackendTest, RefusesShapesThatDoNotFit) {
   const DeviceTensor x = put(*backend, normal(6), 2, 3);
   EXPECT_THROW(backend->matmul(x, *backend->pack(put(*backend, normal(8), 2, 4)), {}, x), std::logic_error);
   EXPECT_THROW(backend->norm({}, x, put(*backend, normal(2), 1, 2), {}, x), std::logic_error);
+}
+
+TEST_P(BackendTest, TransposesAndTakesDiagonals) {
+  const auto x = normal(37 * 70), square = normal(23 * 23), diagonal = normal(23);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor y = b.allocate(DType::kF32, 70, 37);
+        b.transpose(put(b, x, 37, 70), y);
+        return y;
+      },
+      0);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor d = b.allocate(DType::kF32, 1, 23);
+        b.get_diagonal(put(b, square, 23, 23), d);
+        return d;
+      },
+      0);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor a = put(b, square, 23, 23);
+        b.set_diagonal(a, put(b, diagonal, 1, 23));
+        return a;
+      },
+      0);
+}
+
+TEST_P(BackendTest, SumsColumnsAndFindsRanges) {
+  const auto x = normal(50 * 1100), y = normal(50 * 1100), start = normal(1100);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor s = put(b, start, 1, 1100);
+        b.add_squares(put(b, x, 50, 1100), s);
+        b.add_products(put(b, x, 50, 1100), put(b, y, 50, 1100), s);
+        return s;
+      },
+      100 * 50 * 0x1p-22);
+  compare(
+      [&](Backend& b) {
+        const DeviceTensor ranges = b.allocate(DType::kF32, 50, 2);
+        b.row_ranges(put(b, x, 50, 1100), ranges);
+        return ranges;
+      },
+      0);
+  std::vector<float> row(40, 1.0f);
+  for (const size_t at : {size_t{0}, size_t{17}, size_t{39}}) {
+    auto bad = row;
+    bad[at] = std::numeric_limits<float>::quiet_NaN();
+    const DeviceTensor ranges = backend->allocate(DType::kF32, 1, 2);
+    backend->row_ranges(put(*backend, bad, 1, 40), ranges);
+    const auto got = get(*backend, ranges);
+    EXPECT_TRUE(std::isnan(got[0]) && std::isnan(got[1])) << at;
+  }
+}
+
+// Column by column the codes are those of quantize_groups, and what is left goes to the columns before: each
+// result is checked against its own errors, since one rounding that falls the other way changes all that
+// follows it.
+TEST_P(BackendTest, SolvesColumns) {
+  const size_t n = 19, out = 45, groups = 3;
+  auto factor = normal(n * n, 0.2f);
+  for (size_t i = 0; i < n; ++i) {
+    factor[i * n + i] = 0.5f + std::fabs(factor[i * n + i]);
+    for (size_t k = i + 1; k < n; ++k) factor[i * n + k] = 0;
+  }
+  std::vector<int32_t> group;
+  for (size_t i = 0; i < n; ++i) group.push_back(static_cast<int32_t>(i % groups));
+  for (const CodeSpec spec :
+       {CodeSpec{CodeKind::kInt, 4}, CodeSpec{CodeKind::kInt, 8}, CodeSpec{CodeKind::kInt, 2},
+        CodeSpec{CodeKind::kFloat8, 8}, CodeSpec{CodeKind::kFloat4, 4}}) {
+    const bool with_zero_points = spec.kind == CodeKind::kInt && spec.num_bits == 4;
+    const auto weights = normal(n * out);
+    auto scales = normal(groups * out);
+    for (float& s : scales) s = 0.05f + std::fabs(s) * 0.1f;
+    std::vector<float> zero_points(groups * out);
+    for (size_t i = 0; i < zero_points.size(); ++i) zero_points[i] = static_cast<float>(i % 7) - 3;
+
+    const DeviceTensor w = put(*backend, weights, n, out), errors = backend->allocate(DType::kF32, n, out);
+    const DeviceTensor codes = backend->allocate(DType::kI8, n, out);
+    backend->solve_columns(spec, put(*backend, factor, n, n), put(*backend, scales, groups, out),
+                           with_zero_points ? put(*backend, zero_points, groups, out) : DeviceTensor{},
+                           put_ids(*backend, group), w, codes, errors);
+    const auto got_codes = get<int8_t>(*backend, codes);
+    const auto got_errors = get(*backend, errors), values = get(*backend, w);
+    for (size_t r = 0; r < out; ++r) {
+      for (size_t i = n; i-- > 0;) {
+        // What the column was when it was rounded, from the errors of those after it.
+        double x = weights[i * out + r], size = std::fabs(x);
+        for (size_t j = i + 1; j < n; ++j) {
+          x -= double{got_errors[j * out + r]} * factor[j * n + i];
+          size += std::fabs(double{got_errors[j * out + r]} * factor[j * n + i]);
+        }
+        const size_t at = static_cast<size_t>(group[i]) * out + r;
+        const float scale = scales[at];
+        const auto zero_point = static_cast<int8_t>(with_zero_points ? zero_points[at] : 0);
+        float value = 0;
+        reference_quantize_kernels().dequantize_groups(&got_codes[i * out + r], 1, 1, 1, spec, &scale,
+                                                       &zero_point, &value);
+        ASSERT_EQ(values[i * out + r], value);
+        const double slack = size * 40 * 0x1p-24;
+        ASSERT_NEAR(got_errors[i * out + r] * factor[i * n + i], x - double{value}, slack + 1e-7);
+        // The code is that of x, or of a number within the rounding errors of x.
+        bool found = false;
+        for (const double near : {x - slack, x, x + slack}) {
+          const auto v = static_cast<float>(near);
+          int8_t code = 0;
+          reference_quantize_kernels().quantize_groups(
+              {reinterpret_cast<const std::byte*>(&v), DType::kF32, 1, 1}, 1, spec, &scale, &zero_point,
+              &code);
+          found |= code == got_codes[i * out + r];
+        }
+        ASSERT_TRUE(found) << "column " << i << ", row " << r << ": " << x / scale;
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BackendTest, ::testing::ValuesIn(candidates()),

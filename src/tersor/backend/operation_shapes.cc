@@ -50,4 +50,14 @@ void require_fold_softmax_shapes(const DeviceTensor& x, const DeviceTensor& othe
                  "fold_softmax");
 }
 
+void require_solve_shapes(const DeviceTensor& factor, const DeviceTensor& scales,
+                          const DeviceTensor& zero_points, const DeviceTensor& group, const DeviceTensor& w,
+                          const DeviceTensor& codes, const DeviceTensor& errors) {
+  require_shapes(factor.rows == w.rows && factor.cols == w.rows && scales.cols == w.cols &&
+                     (!zero_points || (zero_points.rows == scales.rows && zero_points.cols == scales.cols)) &&
+                     group.size() == w.rows && codes.rows == w.rows && codes.cols == w.cols &&
+                     errors.rows == w.rows && errors.cols == w.cols,
+                 "solve_columns");
+}
+
 }  // namespace tersor

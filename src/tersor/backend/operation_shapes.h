@@ -20,4 +20,8 @@ void require_attention_shapes(const AttentionArgs& args, const DeviceTensor& q, 
 void require_fold_softmax_shapes(const DeviceTensor& x, const DeviceTensor& other,
                                  const DeviceTensor& targets, const DeviceTensor& state);
 
+void require_solve_shapes(const DeviceTensor& factor, const DeviceTensor& scales,
+                          const DeviceTensor& zero_points, const DeviceTensor& group, const DeviceTensor& w,
+                          const DeviceTensor& codes, const DeviceTensor& errors);
+
 }  // namespace tersor

@@ -25,6 +25,14 @@ class CpuBackend : public ReferenceBackend {
   void syrk(float alpha, const DeviceTensor& x, float beta, const DeviceTensor& h) override;
   bool cholesky(const DeviceTensor& a) override;
   void invert_lower(const DeviceTensor& a) override;
+  void transpose(const DeviceTensor& x, const DeviceTensor& y) override;
+
+  void add_squares(const DeviceTensor& x, const DeviceTensor& s) override;
+  void add_products(const DeviceTensor& x, const DeviceTensor& y, const DeviceTensor& s) override;
+  void row_ranges(const DeviceTensor& x, const DeviceTensor& y) override;
+  void solve_columns(const CodeSpec& spec, const DeviceTensor& factor, const DeviceTensor& scales,
+                     const DeviceTensor& zero_points, const DeviceTensor& group, const DeviceTensor& w,
+                     const DeviceTensor& codes, const DeviceTensor& errors) override;
 
   void norm(const NormArgs& args, const DeviceTensor& x, const DeviceTensor& weight, const DeviceTensor& bias,
             const DeviceTensor& y) override;
@@ -43,6 +51,10 @@ class CpuBackend : public ReferenceBackend {
   void fake_quantize(const ActivationQuantArgs& args, const DeviceTensor& x, const DeviceTensor& y) override;
 
  private:
+  void gram_f32(float alpha, const DeviceTensor& x, float beta, const DeviceTensor& h);
+  void gram_bf16(float alpha, const DeviceTensor& x, float beta, const DeviceTensor& h);
+  void mirror_upper(const DeviceTensor& h);
+
   const bool bf16_;
   const int threads_;
   const RowKernels& rows_;

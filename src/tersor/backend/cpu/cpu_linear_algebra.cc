@@ -36,21 +36,10 @@ void CpuBackend::gemm(float alpha, const DeviceTensor& a, bool transpose_a, cons
               b.data<float>(), blas_int(b.cols), beta, c.data<float>(), blas_int(c.cols));
 }
 
-void CpuBackend::syrk(float alpha, const DeviceTensor& x, float beta, const DeviceTensor& h) {
-  require_shapes(h.rows == x.cols && h.cols == x.cols, "syrk");
-  const size_t n = h.cols;
-  float* values = h.data<float>();
-  cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, blas_int(n), blas_int(x.rows), alpha, x.data<float>(),
-              blas_int(x.cols), beta, values, blas_int(n));
-  constexpr size_t kBlock = 64;  // the transposed reads stay in L1
-#pragma omp parallel for num_threads(threads_) schedule(dynamic) if (n > 256)
-  for (size_t bi = 0; bi < n; bi += kBlock) {
-    for (size_t bj = 0; bj <= bi; bj += kBlock) {
-      for (size_t i = bi; i < std::min(bi + kBlock, n); ++i) {
-        for (size_t j = bj; j < std::min(bj + kBlock, i); ++j) values[j * n + i] = values[i * n + j];
-      }
-    }
-  }
+// The upper triangle alone.
+void CpuBackend::gram_f32(float alpha, const DeviceTensor& x, float beta, const DeviceTensor& h) {
+  cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, blas_int(h.cols), blas_int(x.rows), alpha,
+              x.data<float>(), blas_int(x.cols), beta, h.data<float>(), blas_int(h.cols));
 }
 
 bool CpuBackend::cholesky(const DeviceTensor& a) {
