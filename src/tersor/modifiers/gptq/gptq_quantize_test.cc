@@ -1,0 +1,285 @@
+// GPTQ against the textbook, column by column in double.
+#include "tersor/modifiers/gptq/gptq_quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
+
+#include "guarded_backend.h"
+#include <gtest/gtest.h>
+
+#include "tersor/backend/reference/code_value.h"
+
+namespace tersor {
+namespace {
+
+using Matrix = std::vector<double>;  // [n, n] row-major
+
+Matrix inverse_of(Matrix a, size_t n) {
+  Matrix b(n * n, 0.0);
+  for (size_t i = 0; i < n; ++i) b[i * n + i] = 1;
+  for (size_t i = 0; i < n; ++i) {
+    const double pivot = a[i * n + i];  // positive definite: no pivoting
+    for (size_t k = 0; k < n; ++k) a[i * n + k] /= pivot, b[i * n + k] /= pivot;
+    for (size_t r = 0; r < n; ++r) {
+      if (r == i) continue;
+      const double f = a[r * n + i];
+      for (size_t k = 0; k < n; ++k) a[r * n + k] -= f * a[i * n + k], b[r * n + k] -= f * b[i * n + k];
+    }
+  }
+  return b;
+}
+
+// R upper triangular, RᵀR = a.
+Matrix upper_cholesky(const Matrix& a, size_t n) {
+  Matrix r(n * n, 0.0);
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = i; j < n; ++j) {
+      double sum = a[i * n + j];
+      for (size_t k = 0; k < i; ++k) sum -= r[k * n + i] * r[k * n + j];
+      r[i * n + j] = i == j ? std::sqrt(sum) : sum / r[i * n + i];
+    }
+  }
+  return r;
+}
+
+struct Problem {
+  size_t out, in;
+  std::vector<float> weight, hessian;
+  ColumnScales scales;
+};
+
+// Activations of `rank` directions and a little noise, so that columns have much to say about each other.
+Problem make_problem(size_t out, size_t in, const CodeSpec& spec, size_t group_size, bool asymmetric,
+                     unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  Problem p{out, in, std::vector<float>(out * in), std::vector<float>(in * in), {spec, {}, {}, {}}};
+  for (float& w : p.weight) w = normal(random);
+  const size_t tokens = 4 * in, rank = std::max<size_t>(1, in / 3);
+  std::vector<float> basis(rank * in), x(in);
+  for (float& b : basis) b = normal(random);
+  std::vector<double> h(in * in, 0.0);
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t j = 0; j < in; ++j) x[j] = 0.3f * normal(random);
+    for (size_t r = 0; r < rank; ++r) {
+      const float a = normal(random);
+      for (size_t j = 0; j < in; ++j) x[j] += a * basis[r * in + j];
+    }
+    for (size_t i = 0; i < in; ++i) {
+      for (size_t j = 0; j < in; ++j) h[i * in + j] += 2.0 / static_cast<double>(tokens) * x[i] * x[j];
+    }
+  }
+  for (size_t i = 0; i < in * in; ++i) p.hessian[i] = static_cast<float>(h[i]);
+  const size_t groups = (in + group_size - 1) / group_size;
+  p.scales.scales.resize(groups * out);
+  if (asymmetric) p.scales.zero_points.resize(groups * out);
+  for (size_t i = 0; i < groups * out; ++i) {
+    p.scales.scales[i] = 2.5f / code_max(spec) * (1 + 0.1f * static_cast<float>(i % 5));
+    if (asymmetric) p.scales.zero_points[i] = static_cast<float>(i % 3) - 1;
+  }
+  for (size_t j = 0; j < in; ++j) p.scales.column_groups.push_back(static_cast<int32_t>(j / group_size));
+  return p;
+}
+
+float rounded(const Problem& p, size_t row, size_t column, double x, int8_t* code = nullptr) {
+  const size_t at = static_cast<size_t>(p.scales.column_groups[column]) * p.out + row;
+  const float zero_point = p.scales.zero_points.empty() ? 0 : p.scales.zero_points[at];
+  const auto value = static_cast<float>(x);
+  const int8_t c = encode(value, value / p.scales.scales[at] + zero_point, p.scales.spec);
+  if (code != nullptr) *code = c;
+  return decode(c, p.scales.spec, static_cast<int>(zero_point)) * p.scales.scales[at];
+}
+
+// tr(ΔW H ΔWᵀ).
+double loss_of(const Problem& p, const std::vector<float>& result) {
+  double loss = 0;
+  for (size_t r = 0; r < p.out; ++r) {
+    for (size_t i = 0; i < p.in; ++i) {
+      for (size_t j = 0; j < p.in; ++j) {
+        loss += (double{p.weight[r * p.in + i]} - result[r * p.in + i]) * p.hessian[i * p.in + j] *
+                (double{p.weight[r * p.in + j]} - result[r * p.in + j]);
+      }
+    }
+  }
+  return loss;
+}
+
+// The paper's algorithm without blocks: R from the Cholesky factor of the inverse.
+std::vector<float> textbook(const Problem& p, bool act_order, double dampening_frac) {
+  const size_t n = p.in;
+  std::vector<size_t> order(n);
+  std::iota(order.begin(), order.end(), size_t{0});
+  if (act_order)
+    std::ranges::stable_sort(order, std::greater{}, [&](size_t j) { return p.hessian[j * n + j]; });
+  double mean = 0;
+  size_t alive = 0;
+  for (size_t j = 0; j < n; ++j) mean += p.hessian[j * n + j], alive += p.hessian[j * n + j] != 0;
+  mean = alive == 0 ? 1 : mean / static_cast<double>(alive);
+  Matrix h(n * n);
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < n; ++j) h[i * n + j] = p.hessian[order[i] * n + order[j]];
+    h[i * n + i] += h[i * n + i] == 0 ? 1 : dampening_frac * mean;
+  }
+  const Matrix r = upper_cholesky(inverse_of(h, n), n);
+  std::vector<float> result(p.out * n);
+  for (size_t row = 0; row < p.out; ++row) {
+    std::vector<double> w(n);
+    for (size_t i = 0; i < n; ++i) w[i] = p.weight[row * n + order[i]];
+    for (size_t i = 0; i < n; ++i) {
+      const float q = rounded(p, row, order[i], w[i]);
+      const double e = (w[i] - q) / r[i * n + i];
+      for (size_t k = i + 1; k < n; ++k) w[k] -= e * r[i * n + k];
+      result[row * n + order[i]] = q;
+    }
+  }
+  return result;
+}
+
+DeviceTensor put(Backend& b, const std::vector<float>& values, size_t rows, size_t cols) {
+  const DeviceTensor t = b.allocate(DType::kF32, rows, cols);
+  b.copy_in(t, values.data());
+  return t;
+}
+std::vector<float> get(Backend& b, const DeviceTensor& t) {
+  std::vector<float> values(t.size());
+  b.copy_out(t, values.data());
+  return values;
+}
+
+struct Case {
+  const char* name;
+  CodeSpec spec;
+  size_t group_size;  // columns
+  bool asymmetric;
+};
+
+const std::vector<Case> kCases = {{"int4 group", {CodeKind::kInt, 4}, 8, false},
+                                  {"int4 group asymmetric", {CodeKind::kInt, 4}, 8, true},
+                                  {"int3 channel", {CodeKind::kInt, 3}, 1000, false},
+                                  {"int8 channel", {CodeKind::kInt, 8}, 1000, false},
+                                  {"fp8 block", {CodeKind::kFloat8, 8}, 20, false},
+                                  {"fp4 group", {CodeKind::kFloat4, 4}, 16, false}};
+
+class GptqTest : public ::testing::TestWithParam<bool> {
+ protected:
+  std::unique_ptr<Backend> backend =
+      GetParam() ? make_cpu_backend(MatmulPrecision::kF32, 2) : make_guarded_backend();
+
+  GptqResult run(const Problem& p, ColumnOrder order, double dampening_frac, size_t block_size = 128) {
+    const auto factor = factor_hessian(*backend, put(*backend, p.hessian, p.in, p.in), order, dampening_frac);
+    EXPECT_TRUE(factor.has_value());
+    return gptq_quantize(*backend, put(*backend, p.weight, p.out, p.in), *factor, p.scales, block_size);
+  }
+};
+
+// One rounding that falls the other way in f32 leads to another, equally good result: losses are compared.
+TEST_P(GptqTest, LosesAsLittleAsTheTextbook) {
+  for (const Case& c : kCases) {
+    for (const bool act_order : {false, true}) {
+      const Problem p = make_problem(40, 72, c.spec, c.group_size, c.asymmetric, 3);
+      const GptqResult result =
+          run(p, act_order ? ColumnOrder::kDescending : ColumnOrder::kNatural, 0.01, 32);
+      const double expected = loss_of(p, textbook(p, act_order, 0.01)),
+                   got = loss_of(p, get(*backend, result.weight));
+      EXPECT_NEAR(got / expected, 1, 1e-4) << c.name << (act_order ? ", act-order" : "");
+      std::vector<float> plain(p.out * p.in);
+      for (size_t i = 0; i < plain.size(); ++i) plain[i] = rounded(p, i / p.in, i % p.in, p.weight[i]);
+      EXPECT_LT(got, 0.7 * loss_of(p, plain)) << c.name;
+      // The codes stand for the values, and the loss is that of the damped matrix.
+      const auto values = get(*backend, result.weight);
+      double damped = got, mean = 0;
+      for (size_t j = 0; j < p.in; ++j) mean += p.hessian[j * p.in + j] / static_cast<double>(p.in);
+      for (size_t i = 0; i < values.size(); ++i) {
+        const size_t row = i / p.in, column = i % p.in;
+        const size_t at = static_cast<size_t>(p.scales.column_groups[column]) * p.out + row;
+        const int zero_point = p.scales.zero_points.empty() ? 0 : static_cast<int>(p.scales.zero_points[at]);
+        ASSERT_EQ(values[i], decode(result.codes[i], c.spec, zero_point) * p.scales.scales[at]) << c.name;
+        damped += 0.01 * mean * std::pow(double{p.weight[i]} - values[i], 2);
+      }
+      EXPECT_NEAR(result.loss / damped, 1, 1e-3) << c.name;
+    }
+  }
+}
+
+TEST_P(GptqTest, TakesAnyShape) {
+  for (const auto& [out, in] : {std::pair<size_t, size_t>{1, 1}, {1, 40}, {40, 1}, {3, 129}, {33, 200}}) {
+    const Problem p = make_problem(out, in, {CodeKind::kInt, 4}, 8, false, 5);
+    const double expected = loss_of(p, textbook(p, true, 0.01));
+    const double got = loss_of(p, get(*backend, run(p, ColumnOrder::kDescending, 0.01).weight));
+    EXPECT_NEAR(got, expected, 1e-3 * expected + 1e-9) << out << " x " << in;
+  }
+}
+
+TEST_P(GptqTest, BlocksDoNotMatter) {
+  const Problem p = make_problem(24, 90, {CodeKind::kInt, 4}, 30, false, 6);
+  const double whole = loss_of(p, get(*backend, run(p, ColumnOrder::kNatural, 0.01, 1000).weight));
+  for (const size_t block : {1u, 7u, 64u}) {
+    const double got = loss_of(p, get(*backend, run(p, ColumnOrder::kNatural, 0.01, block).weight));
+    EXPECT_NEAR(got / whole, 1, 1e-3) << block;
+  }
+}
+
+TEST_P(GptqTest, LeavesDeadInputsToThemselves) {
+  Problem p = make_problem(8, 40, {CodeKind::kInt, 4}, 8, false, 7);
+  for (const size_t dead : {0u, 17u, 39u}) {
+    for (size_t k = 0; k < p.in; ++k) p.hessian[dead * p.in + k] = p.hessian[k * p.in + dead] = 0;
+  }
+  const auto factor =
+      factor_hessian(*backend, put(*backend, p.hessian, p.in, p.in), ColumnOrder::kDescending, 0.01);
+  ASSERT_TRUE(factor);
+  EXPECT_EQ(factor->dead_inputs, 3u);
+  const GptqResult result = gptq_quantize(*backend, put(*backend, p.weight, p.out, p.in), *factor, p.scales);
+  const auto values = get(*backend, result.weight);
+  for (size_t r = 0; r < p.out; ++r) {
+    for (const size_t dead : {0u, 17u, 39u})
+      EXPECT_EQ(values[r * p.in + dead], rounded(p, r, dead, p.weight[r * p.in + dead]));
+  }
+  EXPECT_NEAR(loss_of(p, values) / loss_of(p, textbook(p, true, 0.01)), 1, 1e-3);
+
+  const Problem nothing = [&] {
+    Problem q = p;
+    std::ranges::fill(q.hessian, 0.0f);
+    return q;
+  }();
+  EXPECT_EQ(get(*backend, run(nothing, ColumnOrder::kDescending, 0.01).weight), [&] {
+    std::vector<float> plain(p.out * p.in);
+    for (size_t i = 0; i < plain.size(); ++i) plain[i] = rounded(p, i / p.in, i % p.in, p.weight[i]);
+    return plain;
+  }());
+}
+
+TEST_P(GptqTest, RaisesTheDampingOfASingularMatrix) {
+  Problem p = make_problem(8, 64, {CodeKind::kInt, 4}, 8, false, 8);
+  // Rank 1, and a hair of a negative eigenvalue, as f32 sums make it.
+  for (size_t i = 0; i < p.in; ++i) {
+    for (size_t j = 0; j < p.in; ++j) p.hessian[i * p.in + j] = 1;
+  }
+  p.hessian[0] = 0.9995f;
+  const auto h = put(*backend, p.hessian, p.in, p.in);
+  const auto raised = factor_hessian(*backend, h, ColumnOrder::kNatural, 1e-4);
+  ASSERT_TRUE(raised);
+  EXPECT_NEAR(raised->dampening_frac, 1e-3, 1e-9);
+  const auto values =
+      get(*backend, gptq_quantize(*backend, put(*backend, p.weight, p.out, p.in), *raised, p.scales).weight);
+  EXPECT_TRUE(std::ranges::all_of(values, [](float v) { return std::isfinite(v); }));
+
+  p.hessian[0] = -1000;
+  EXPECT_FALSE(factor_hessian(*backend, put(*backend, p.hessian, p.in, p.in), ColumnOrder::kNatural, 1e-4));
+}
+
+TEST_P(GptqTest, MeasuresOutputError) {
+  const Problem p = make_problem(20, 33, {CodeKind::kInt, 4}, 8, false, 9);
+  std::vector<float> zero(p.out * p.in, 0.0f);
+  EXPECT_NEAR(
+      output_error(*backend, put(*backend, p.hessian, p.in, p.in), put(*backend, p.weight, p.out, p.in)) /
+          loss_of(p, zero),
+      1, 1e-4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, GptqTest, ::testing::Bool(),
+                         [](const auto& param_info) { return param_info.param ? "cpu" : "guarded"; });
+
+}  // namespace
+}  // namespace tersor
