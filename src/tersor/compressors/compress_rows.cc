@@ -133,6 +133,19 @@ ScalePieces add_scale_pieces(const WeightLayout& layout, const ScaleRows& scale_
 
 }  // namespace
 
+std::vector<std::byte> encode_codes(const QuantizationScheme& scheme, DType weight_dtype, uint64_t out,
+                                    uint64_t in, std::span<const int8_t> codes,
+                                    const QuantizeKernels& kernels) {
+  const WeightLayout layout = weight_layout(scheme, weight_dtype, out, in);
+  std::vector<std::byte> bytes(out * layout.codes_row_bytes());
+  if (layout.format->encode) {
+    layout.format->encode(*layout.args, kernels, codes.data(), out, in, bytes.data());
+  } else {
+    std::memcpy(bytes.data(), codes.data(), bytes.size());
+  }
+  return bytes;
+}
+
 BlockStatistics compress_rows(const QuantizationScheme& scheme, uint64_t out, uint64_t row,
                               const WeightView& rows, const Observation& observation,
                               const QuantizeKernels& kernels, CompressScratch& scratch,
@@ -147,6 +160,7 @@ BlockStatistics compress_rows(const QuantizationScheme& scheme, uint64_t out, ui
 
   const float amax = std::max(-observation.range.min, observation.range.max);
   const float global_scale = layout.format->stores_global_scale ? nvfp4_global_scale(amax, rows.dtype) : 0;
+  const float* importance = observation.importance.empty() ? nullptr : observation.importance.data();
   const uint64_t row_bytes = layout.codes_row_bytes();
   PieceWriter writer(pieces);
   std::byte* codes = writer.add(WeightLayout::kCodes, row * row_bytes, rows.rows * row_bytes);
@@ -162,7 +176,7 @@ BlockStatistics compress_rows(const QuantizationScheme& scheme, uint64_t out, ui
     if (layout.is_per_tensor()) {
       scratch.ranges.assign(1, observation.range);
     } else {
-      observe_groups(args, band_rows, global_scale, kernels, scratch);
+      observe_groups(args, band_rows, global_scale, importance, kernels, scratch);
     }
     for (const MinMax& range : scratch.ranges) {
       if (range.max == std::numeric_limits<float>::infinity()) statistics.finite = false;

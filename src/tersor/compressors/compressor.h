@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "tersor/backend/quantize_kernels.h"
+#include "tersor/quantization/column_scales.h"
 #include "tersor/quantization/qparams.h"
 #include "tersor/quantization/quantization_scheme.h"
 #include "tersor/tensor/shape.h"
@@ -57,6 +58,8 @@ struct Observation {
   MinMax range;                     // from pass 0 on; after pass 1 the range that the grid search chose
   std::vector<double> grid_errors;  // pass 1: Σ|Q(x) - x|^norm for each step of the grid
   bool finite = true;               // false: the rows hold a NaN or an infinity, and range has no meaning
+  // Of observer imatrix_mse: Σ x_j² of each input column over calibration tokens, in any unit; else empty.
+  std::vector<float> importance;
 };
 
 // Buffers that a thread keeps from block to block.
@@ -106,6 +109,17 @@ BlockStatistics compress_rows(const QuantizationScheme& scheme, uint64_t out, ui
                               const WeightView& rows, const Observation& observation,
                               const QuantizeKernels& kernels, CompressScratch& scratch,
                               std::vector<StoredPiece>& pieces);
+
+// The scales that stored tensors hold, whole, as a solver takes them. Throws as decompress_rows().
+ColumnScales stored_column_scales(const QuantizationScheme& scheme,
+                                  const std::map<std::string, std::span<const std::byte>>& tensors,
+                                  DType weight_dtype, uint64_t out, uint64_t in);
+
+// The bytes of the codes' tensor, stored_tensors()[0], for codes [out, in] that a solver chose under the same
+// scales.
+std::vector<std::byte> encode_codes(const QuantizationScheme& scheme, DType weight_dtype, uint64_t out,
+                                    uint64_t in, std::span<const int8_t> codes,
+                                    const QuantizeKernels& kernels);
 
 // The inverse, for verify, inspection and (later) running compressed weights: rows [row, row + count) as f32
 // [count, in]. `tensors` are the bytes of the module's stored tensors by suffix, whole. Throws Error(kInput)

@@ -96,6 +96,30 @@ class RowParamsReader {
 
 }  // namespace
 
+ColumnScales stored_column_scales(const QuantizationScheme& scheme,
+                                  const std::map<std::string, std::span<const std::byte>>& tensors,
+                                  DType weight_dtype, uint64_t out, uint64_t in) {
+  const WeightLayout layout = weight_layout(scheme, weight_dtype, out, in);
+  const std::vector<StoredTensor> stored = stored_tensors(scheme, weight_dtype, out, in);
+  RowParamsReader reader(layout, weight_dtype, tensors, stored);
+  RowParams params;
+  const uint64_t groups = layout.grid.cols;
+  ColumnScales columns{code_spec(*layout.args), std::vector<float>(groups * out), {}, {}};
+  if (!layout.args->symmetric) columns.zero_points.resize(groups * out);
+  for (uint64_t r = 0; r < out; ++r) {
+    reader.read(r, params);
+    for (uint64_t g = 0; g < groups; ++g) {
+      const uint64_t kernel_group = g * layout.grid.span_cols / layout.kernel_group;
+      columns.scales[g * out + r] = params.scales[kernel_group];
+      if (!layout.args->symmetric) columns.zero_points[g * out + r] = params.zero_points[kernel_group];
+    }
+  }
+  columns.column_groups.reserve(in);
+  for (uint64_t c = 0; c < in; ++c)
+    columns.column_groups.push_back(static_cast<int32_t>(c / layout.grid.span_cols));
+  return columns;
+}
+
 void decompress_rows(const QuantizationScheme& scheme,
                      const std::map<std::string, std::span<const std::byte>>& tensors, DType weight_dtype,
                      uint64_t out, uint64_t in, uint64_t row, uint64_t count, const QuantizeKernels& kernels,

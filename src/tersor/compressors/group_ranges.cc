@@ -40,12 +40,13 @@ void minmax_blocks(const Block& block, const WeightView& rows, const QuantizeKer
 
 // The search needs a block's elements side by side: each is copied into one long row.
 void mse_blocks(const QuantizationArgs& args, const MseGrid& grid, const WeightView& rows,
-                const QuantizeKernels& kernels, CompressScratch& scratch) {
+                const float* importance, const QuantizeKernels& kernels, CompressScratch& scratch) {
   const Block block = block_of(args);
   const size_t element = dtype_size(rows.dtype);
   const size_t block_cols = ceil_div(rows.cols, block.cols);
   scratch.ranges.resize(ceil_div(rows.rows, block.rows) * block_cols);
   scratch.tile.resize(std::min(block.rows, rows.rows) * std::min(block.cols, rows.cols) * element);
+  std::vector<float> tile_importance;
   for (size_t b = 0; b < scratch.ranges.size(); ++b) {
     const size_t row = b / block_cols * block.rows;
     const size_t col = b % block_cols * block.cols;
@@ -55,19 +56,24 @@ void mse_blocks(const QuantizationArgs& args, const MseGrid& grid, const WeightV
       std::memcpy(scratch.tile.data() + r * width * element,
                   rows.data + ((row + r) * rows.cols + col) * element, width * element);
     }
+    if (importance != nullptr) {
+      tile_importance.clear();
+      for (size_t r = 0; r < height; ++r)
+        tile_importance.insert(tile_importance.end(), importance + col, importance + col + width);
+    }
     const WeightView tile{scratch.tile.data(), rows.dtype, 1, height * width};
     kernels.mse_groups(tile, tile.cols, code_spec(args), args.symmetric, search_storage(args, rows.dtype),
-                       grid, nullptr, &scratch.ranges[b]);
+                       grid, importance == nullptr ? nullptr : tile_importance.data(), &scratch.ranges[b]);
   }
 }
 
 }  // namespace
 
 void observe_groups(const QuantizationArgs& args, const WeightView& rows, float global_scale,
-                    const QuantizeKernels& kernels, CompressScratch& scratch) {
+                    const float* importance, const QuantizeKernels& kernels, CompressScratch& scratch) {
   auto grid = mse_grid(args);
   if (args.strategy == Strategy::kBlock) {
-    if (grid) return mse_blocks(args, *grid, rows, kernels, scratch);
+    if (grid) return mse_blocks(args, *grid, rows, importance, kernels, scratch);
     return minmax_blocks(block_of(args), rows, kernels, scratch);
   }
   const size_t group = args.group_size ? static_cast<size_t>(*args.group_size) : rows.cols;
@@ -78,7 +84,7 @@ void observe_groups(const QuantizationArgs& args, const WeightView& rows, float 
       grid->nvfp4_global_scale = global_scale;
       storage = nvfp4_storage(rows.dtype);
     }
-    kernels.mse_groups(rows, group, code_spec(args), args.symmetric, storage, *grid, nullptr,
+    kernels.mse_groups(rows, group, code_spec(args), args.symmetric, storage, *grid, importance,
                        scratch.ranges.data());
   } else {
     kernels.minmax_groups(rows, group, scratch.ranges.data());

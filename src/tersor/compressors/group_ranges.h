@@ -11,7 +11,8 @@ namespace tersor {
 // Fills scratch.ranges with [scale rows, scale columns] ranges over `rows`, row-major. With strategy tensor
 // that is one plain range per row, whatever the observer. A range over a NaN or an infinity has max =
 // +infinity.
+// `importance`: null, or [cols], by which a search multiplies the errors of each column.
 void observe_groups(const QuantizationArgs& args, const WeightView& rows, float global_scale,
-                    const QuantizeKernels& kernels, CompressScratch& scratch);
+                    const float* importance, const QuantizeKernels& kernels, CompressScratch& scratch);
 
 }  // namespace tersor

@@ -38,7 +38,8 @@ Observation observe_rows(const QuantizationScheme& scheme, const WeightView& row
   const QuantizationArgs& args = *scheme.weights;
   Observation observation;
   if (pass == 0) {
-    observe_groups(args, rows, 0, kernels, scratch);
+    observe_groups(args, rows, 0, before.importance.empty() ? nullptr : before.importance.data(), kernels,
+                   scratch);
     for (const MinMax& range : scratch.ranges) observation.range = united(observation.range, range);
     observation.finite = observation.range.max < std::numeric_limits<float>::infinity();
     return observation;

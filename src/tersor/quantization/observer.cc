@@ -15,8 +15,11 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kObservers = {"memoryless_minmax", "static_minmax", "minmax",
                                                         "memoryless_mse", "mse"};
+constexpr std::string_view kImatrix = "imatrix_mse";
 
-bool is_mse(std::string_view observer) { return observer == "memoryless_mse" || observer == "mse"; }
+bool is_mse(std::string_view observer) {
+  return observer == "memoryless_mse" || observer == "mse" || observer == "imatrix_mse";
+}
 
 // An argument of an observer and the values that it can have.
 struct Argument {
@@ -37,6 +40,8 @@ constexpr Argument kArguments[] = {
     {"patience", false, 1, 10'000, true, "a whole number from 1 to 10000"},
     {"norm", false, 1, 4, false, "1 to 4"},
     {"expand", false, 1, 1, false, "1"},
+    {"strict", false, 0, 1, true,
+     "true or false"},  // imatrix_mse: without data there is an error here in any case
     {"triton_error_buffer", false, 0, 1e9, false, "0 or more"},  // of the reference's GPU kernel
 };
 
@@ -66,6 +71,7 @@ std::optional<MseGrid> mse_grid(const QuantizationArgs& args) {
     return found == args.observer_kwargs.end() ? otherwise : found->second;
   };
   MseGrid grid;
+  if (args.observer == kImatrix) grid = {.maxshrink = 0.95, .grid = 20, .norm = 3.0};
   grid.maxshrink = value("maxshrink", grid.maxshrink);
   grid.grid = static_cast<int>(value("grid", grid.grid));
   grid.norm = value("norm", grid.norm);
@@ -76,8 +82,9 @@ std::optional<MseGrid> mse_grid(const QuantizationArgs& args) {
 std::span<const std::string_view> weight_observers() { return kObservers; }
 
 void validate_weight_observer(const QuantizationArgs& args, const std::string& where) {
-  if (!args.observer || *args.observer == "imatrix_mse") return;
-  if (std::find(kObservers.begin(), kObservers.end(), *args.observer) == kObservers.end()) {
+  if (!args.observer) return;
+  if (*args.observer != kImatrix &&
+      std::find(kObservers.begin(), kObservers.end(), *args.observer) == kObservers.end()) {
     const std::vector<std::string> names(kObservers.begin(), kObservers.end());
     const std::vector<std::string> nearest = nearest_names(*args.observer, names);
     throw usage_error(fmt::format("{}: there is no observer `{}` for weights", where, *args.observer),

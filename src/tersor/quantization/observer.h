@@ -5,6 +5,7 @@
 // one whose quantization error Σ|Q(x) - x|^norm is least. Every step is tried: the reference's `patience` ends
 // its search only once no group of the whole tensor improves, so a group that stopped by itself could end up
 // worse than there.
+// imatrix_mse is the same search with each column's error multiplied by its Σ x_j² over calibration tokens.
 #pragma once
 
 #include <optional>
@@ -24,8 +25,8 @@ std::optional<MseGrid> mse_grid(const QuantizationArgs& args);
 std::span<const std::string_view> weight_observers();
 
 // Throws Error(kUsage) when args.observer is none of weight_observers() or has an argument that it does not
-// know or that is out of range; `where` as for validate(args). imatrix_mse, which needs calibration data,
-// passes.
+// know or that is out of range; `where` as for validate(args). imatrix_mse passes: that it
+// needs calibration data is the plan's to say.
 void validate_weight_observer(const QuantizationArgs& args, const std::string& where);
 
 }  // namespace tersor

@@ -14,18 +14,9 @@
 
 #include "tersor/backend/backend.h"
 #include "tersor/modifiers/gptq/hessian_factor.h"
+#include "tersor/quantization/column_scales.h"
 
 namespace tersor {
-
-// What a weight [out, in] is rounded with; fixed before the first column. Every strategy has this form:
-// `tensor` and `channel` have one group, `group` has in / group_size, `block` repeats a block's scale for
-// each of its rows.
-struct ColumnScales {
-  CodeSpec spec;
-  std::vector<float> scales;           // [groups, out], as stored
-  std::vector<float> zero_points;      // the same, or empty when symmetric
-  std::vector<int32_t> column_groups;  // [in]: the group of each column
-};
 
 struct GptqResult {
   std::vector<int8_t> codes;  // [out, in], as QuantizeKernels::quantize_groups makes them
