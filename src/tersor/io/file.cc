@@ -179,16 +179,39 @@ void File::drop_cache(uint64_t offset, uint64_t length) const {
   (void)::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_DONTNEED);
 }
 
+namespace {
+
+Error too_large(const std::filesystem::path& path, const std::string& size, uint64_t max_bytes) {
+  return input_error(fmt::format("{} has {} bytes; at most {} were expected of such a file", path.string(),
+                                 size, max_bytes));
+}
+
+}  // namespace
+
 std::string read_file(const std::filesystem::path& path, uint64_t max_bytes) {
   const File file(path, File::Open::kRead);
   const uint64_t size = file.size();
-  if (size > max_bytes) {
-    throw input_error(fmt::format("{} has {} bytes; at most {} were expected of such a file", path.string(),
-                                  size, max_bytes));
-  }
+  if (size > max_bytes) throw too_large(path, std::to_string(size), max_bytes);
   std::string text(size, '\0');
   file.read_at(0, std::as_writable_bytes(std::span(text)));
   return text;
+}
+
+std::string read_stream(const std::filesystem::path& path, uint64_t max_bytes) {
+  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY), path);
+  if (file.fd() < 0) throw io_error(ErrorCode::kInput, "open", path, errno);
+  std::string text;
+  std::vector<char> buffer(1 << 16);
+  for (;;) {
+    const ssize_t n = ::read(file.fd(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EISDIR)
+      throw input_error(fmt::format("{} is a folder, a file was expected", path.string()));
+    if (n < 0) throw io_error(ErrorCode::kInput, "read", path, errno);
+    if (n == 0) return text;
+    text.append(buffer.data(), static_cast<size_t>(n));
+    if (text.size() > max_bytes) throw too_large(path, fmt::format("{} or more", text.size()), max_bytes);
+  }
 }
 
 void sync_folder(const std::filesystem::path& folder) {

@@ -68,6 +68,8 @@ File open_temporary_file();
 
 // The whole file; refuses one above `max_bytes`.
 std::string read_file(const std::filesystem::path& path, uint64_t max_bytes);
+// The same of what may also be a pipe (`<(command)`, /dev/stdin): waits for its end.
+std::string read_stream(const std::filesystem::path& path, uint64_t max_bytes);
 
 // Syncs a folder: files made, renamed or removed in it stay so after a power cut.
 void sync_folder(const std::filesystem::path& folder);

@@ -1,6 +1,9 @@
 #include "tersor/io/file.h"
 
 #include <csignal>
+#include <cstdio>
+#include <memory>
+#include <thread>
 #include <vector>
 
 #include "temp_folder.h"
@@ -49,6 +52,27 @@ TEST(File, WritesAndReadsAtPlaces) {
               HasSubstr("f ends at byte 10, but bytes 8 to 11 were expected in it"));
   EXPECT_THAT(error_of(ErrorCode::kInput, [&] { (void)read_file(folder / "f", 9); }),
               HasSubstr("has 10 bytes"));
+}
+
+TEST(File, StreamsAreReadToTheirEnd) {
+  const TempFolder folder;
+  const std::string pipe = folder / "pipe", text(200'000, 'x');
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  auto read_from_pipe = [&](uint64_t max_bytes) {
+    const std::jthread writer([&] {
+      if (const std::unique_ptr<std::FILE, int (*)(std::FILE*)> to(std::fopen(pipe.c_str(), "w"),
+                                                                   std::fclose);
+          to)
+        std::fwrite(text.data(), 1, text.size(), to.get());
+    });
+    return read_stream(pipe, max_bytes);
+  };
+  EXPECT_EQ(read_from_pipe(text.size()), text);
+  EXPECT_EQ(read_stream("/dev/null", 1), "");
+  EXPECT_THAT(error_of(ErrorCode::kInput, [&] { read_stream(folder.path(), 9); }), HasSubstr("is a folder"));
+  EXPECT_THAT(error_of(ErrorCode::kInput, [&] { read_stream(folder / "none", 9); }),
+              HasSubstr("cannot open"));
+  EXPECT_THAT(error_of(ErrorCode::kInput, [&] { read_stream("/dev/zero", 9); }), HasSubstr("at most 9 were"));
 }
 
 TEST(File, RefusesWhatIsNoFileAndDoesNotWaitForIt) {

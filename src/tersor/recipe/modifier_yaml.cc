@@ -1,6 +1,8 @@
 #include "tersor/recipe/modifier_yaml.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -38,8 +40,8 @@ std::optional<std::string> read_observer(const RecipeSource& source, const YamlN
 
 ObserverChoice read_observers(const RecipeSource& source, const YamlNode& node) {
   ObserverChoice single = {read_observer(source, node, "weight_observer"),
-                                 read_observer(source, node, "input_observer"),
-                                 read_observer(source, node, "output_observer")};
+                           read_observer(source, node, "input_observer"),
+                           read_observer(source, node, "output_observer")};
   const YamlNode* observer = find_set(node, "observer");
   if (observer == nullptr) return single;
   if (observer->kind == YamlNode::Kind::kScalar) {
@@ -162,6 +164,30 @@ QuantizationArgs read_kv_cache_scheme(const RecipeSource& source, const YamlNode
   return args;
 }
 
+// Where each name of a list, or a name by itself, stands; of a repeated one the first.
+void note_places(const RecipeSource& source, const YamlNode* names,
+                 std::map<std::string, std::string, std::less<>>& places) {
+  if (names == nullptr) return;
+  if (names->kind == YamlNode::Kind::kScalar) places.try_emplace(names->scalar, source.place(*names));
+  for (const YamlNode& item : names->items) places.try_emplace(item.scalar, source.place(item));
+}
+
+PatternPlaces pattern_places(const RecipeSource& source, const YamlNode& node) {
+  PatternPlaces places;
+  note_places(source, node.find("targets"), places.targets);
+  note_places(source, node.find("ignore"), places.ignore);
+  const YamlNode* scheme = find_set(node, "scheme");
+  if (scheme != nullptr) {
+    for (const YamlEntry& preset : scheme->entries) note_places(source, &preset.value, places.targets);
+    places.targets.try_emplace("Linear", source.place(*scheme));  // where no targets are given
+  }
+  if (const YamlNode* groups = find_set(node, "config_groups")) {
+    for (const YamlEntry& group : groups->entries)
+      note_places(source, group.value.find("targets"), places.targets);
+  }
+  return places;
+}
+
 }  // namespace
 
 QuantizationModifier read_quantization_modifier(RecipeSource& source, const YamlNode& node) {
@@ -182,6 +208,7 @@ QuantizationModifier read_quantization_modifier(RecipeSource& source, const Yaml
     if (v->kind == YamlNode::Kind::kScalar) source.portable = false;
     modifier.ignore = read_names(source, "ignore", *v);
   }
+  modifier.places = pattern_places(source, node);
   if (const YamlNode* v = find_set(node, "kv_cache_scheme")) {
     modifier.kv_cache_scheme = read_kv_cache_scheme(source, *v);
   }

@@ -168,7 +168,7 @@ namespace {
 
 std::string read_text_file(const std::string& path) {
   try {
-    return read_file(path, kMaxFileBytes);
+    return read_stream(path, kMaxFileBytes);  // `--recipe <(…)` is a pipe
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kInput) throw;
     throw usage_error(fmt::format("the recipe cannot be read: {}", e.what()), e.help());

@@ -111,11 +111,14 @@ Recipe recipe_from_flags(const RecipeFlags& flags) {
   if (!flags.scheme.empty()) {
     QuantizationScheme scheme = *preset_scheme(preset_name("", flags.scheme));
     scheme.targets = flags.targets.empty() ? std::vector<std::string>{"Linear"} : flags.targets;
+    for (const std::string& target : flags.targets)
+      modifier.quantization.places.targets[target] = "--targets";
     if (!flags.observer.empty() && scheme.weights)
       scheme.weights->observer = observer_name("", flags.observer);
     modifier.quantization.groups.push_back(std::move(scheme));
   }
   modifier.quantization.ignore = flags.ignore;
+  for (const std::string& entry : flags.ignore) modifier.quantization.places.ignore[entry] = "--ignore";
   if (!flags.kv_cache_scheme.empty()) {
     modifier.quantization.kv_cache_scheme = kv_cache_scheme_named(flags.kv_cache_scheme);
   }

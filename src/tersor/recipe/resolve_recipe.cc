@@ -9,6 +9,7 @@ namespace tersor {
 // a module decides, and a module that a later one ignores keeps what an earlier one gave it.
 ResolvedRecipe resolve_recipe(const Recipe& recipe, std::span<const ModuleName> modules) {
   ResolvedRecipe resolved;
+  std::vector<UnmatchedPattern> unmatched;  // of all modifiers: told together
   for (const Modifier& modifier : recipe.modifiers) {
     std::vector<size_t> index;  // of the modifier's groups among the resolved ones
     for (const QuantizationScheme& group : modifier.quantization.groups) {
@@ -16,7 +17,7 @@ ResolvedRecipe resolve_recipe(const Recipe& recipe, std::span<const ModuleName> 
       index.push_back(static_cast<size_t>(found - resolved.groups.begin()));
       if (found == resolved.groups.end()) resolved.groups.push_back(group);
     }
-    std::vector<SchemeAssignment> assignments = assign_schemes(modifier.quantization, modules);
+    std::vector<SchemeAssignment> assignments = assign_schemes(modifier.quantization, modules, unmatched);
     for (SchemeAssignment& assignment : assignments) {
       if (assignment.group) assignment.group = index[*assignment.group];
     }
@@ -32,6 +33,7 @@ ResolvedRecipe resolve_recipe(const Recipe& recipe, std::span<const ModuleName> 
     if (modifier.quantization.kv_cache_scheme)
       resolved.kv_cache_scheme = modifier.quantization.kv_cache_scheme;
   }
+  if (!unmatched.empty()) throw unmatched_error(unmatched, modules);
   return resolved;
 }
 

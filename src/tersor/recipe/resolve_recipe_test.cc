@@ -73,5 +73,43 @@ TEST(ResolveRecipe, ThrowsForNamesThatMatchNothing) {
   EXPECT_THROW(resolve("fp8_block_moe.yaml"), Error);  // this model has no router
 }
 
+TEST(ResolveRecipe, EntriesOfAllModifiersThatMatchNothingAreToldWithTheirPlaces) {
+  const Recipe recipe = parse_recipe(
+      "a_stage:\n"
+      "  a_modifiers: {QuantizationModifier: {scheme: W4A16, ignore: lm_haed}}\n"
+      "  b_modifiers:\n"
+      "    QuantizationModifier:\n"
+      "      config_groups: {g: {targets: [Linear, Linaer], weights: {num_bits: 8}}}\n"
+      "  c_modifiers: {QuantizationModifier: {scheme: {W8A8: [up_porj]}}}\n",
+      "recipe.yaml");
+  try {
+    resolve_recipe(recipe, kModules);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(),
+                 "3 entries of the recipe match nothing\n"
+                 "  recipe.yaml:2:63: the ignore entry `lm_haed` matches no module of the model\n"
+                 "  recipe.yaml:5:45: the target `Linaer` matches no module of the model\n"
+                 "  recipe.yaml:6:56: the target `up_porj` matches no module of the model");
+    EXPECT_THAT(e.help(), testing::HasSubstr("`Linaer`: did you mean `Linear`?"));
+  }
+  const Recipe defaulted =
+      parse_recipe("a_stage: {a_modifiers: {QuantizationModifier: {scheme: W4A16}}}", "r");
+  const std::vector<ModuleName> no_linear = {{"model.norm", ModuleClass::kNorm}};
+  try {
+    resolve_recipe(defaulted, no_linear);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), testing::HasSubstr("r:1:56: the target `Linear` matches"));
+  }
+  try {
+    resolve_recipe(recipe_from_flags({"W4A16", {"Linaer"}, {"lm_haed"}, {}, {}}), kModules);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), testing::HasSubstr("--targets: the target `Linaer`"));
+    EXPECT_THAT(e.what(), testing::HasSubstr("--ignore: the ignore entry `lm_haed`"));
+  }
+}
+
 }  // namespace
 }  // namespace tersor

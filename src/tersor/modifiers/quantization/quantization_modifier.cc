@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
-#include "tersor/modifiers/quantization/unmatched_pattern.h"
 
 namespace tersor {
 namespace {
@@ -37,32 +36,40 @@ class UsedPatterns {
   void mark(size_t pattern) { used_[pattern] = true; }
 
   // match() tells the most specific pattern alone, so that those which it never told are asked for one by
-  // one. Throws for the first that matches no module, or none that `counts`; `kind`: "target".
+  // one. Adds those that match no module, or none that `counts`; `kind`: "target".
   template <typename Counts>
-  void require_all(std::string_view kind, std::span<const ModuleName> modules, Counts counts) const {
+  void add_unmatched(std::string_view kind, const std::map<std::string, std::string, std::less<>>& places,
+                     std::span<const ModuleName> modules, Counts counts,
+                     std::vector<UnmatchedPattern>& unmatched) const {
     for (size_t p = 0; p < patterns_.size(); ++p) {
-      if (!used_[p]) require(kind, patterns_[p], modules, counts);
+      const ModuleName* hit = nullptr;
+      if (used_[p] || matches(patterns_[p], modules, counts, hit)) continue;
+      const auto place = places.find(patterns_[p]);
+      std::string what = fmt::format("{}{}the {} `{}`", place == places.end() ? "" : place->second,
+                                     place == places.end() ? "" : ": ", kind, patterns_[p]);
+      if (hit != nullptr) {
+        unmatched.push_back({patterns_[p],
+                             fmt::format("{} matches nothing that can be quantized: `{}` is {}", what,
+                                         hit->name, why_no_scheme(hit->module_class)),
+                             "only Linear and Embedding modules are quantized"});
+      } else {
+        unmatched.push_back({patterns_[p], what + " matches no module of the model", ""});
+      }
     }
   }
 
  private:
+  // Whether the pattern matches a module that counts; if not, `hit` is the first that it does match.
   template <typename Counts>
-  static void require(std::string_view kind, const std::string& pattern, std::span<const ModuleName> modules,
-                      Counts counts) {
+  static bool matches(const std::string& pattern, std::span<const ModuleName> modules, Counts counts,
+                      const ModuleName*& hit) {
     const NameMatcher alone{std::span(&pattern, 1)};
-    const ModuleName* hit = nullptr;
     for (const ModuleName& module : modules) {
       if (!alone.match(module)) continue;
-      if (counts(module)) return;
+      if (counts(module)) return true;
       if (hit == nullptr) hit = &module;
     }
-    if (hit != nullptr) {
-      throw usage_error(fmt::format("the {} `{}` matches nothing that can be quantized: `{}` is {}", kind,
-                                    pattern, hit->name, why_no_scheme(hit->module_class)),
-                        "only Linear and Embedding modules are quantized");
-    }
-    throw usage_error(fmt::format("the {} `{}` matches no module of the model", kind, pattern),
-                      unmatched_pattern_help(pattern, modules));
+    return false;
   }
 
   const std::vector<std::string>& patterns_;
@@ -94,7 +101,8 @@ TargetList list_targets(std::span<const QuantizationScheme> groups) {
 }
 
 std::vector<SchemeAssignment> assign_schemes(const QuantizationModifier& modifier,
-                                             std::span<const ModuleName> modules) {
+                                             std::span<const ModuleName> modules,
+                                             std::vector<UnmatchedPattern>& unmatched) {
   const TargetList list = list_targets(modifier.groups);
   const NameMatcher targets(list.targets);
   const NameMatcher ignore(modifier.ignore);
@@ -123,8 +131,17 @@ std::vector<SchemeAssignment> assign_schemes(const QuantizationModifier& modifie
       assignment.group = list.groups[target->pattern];
     }
   }
-  used_targets.require_all("target", modules, takes_scheme);
-  used_ignores.require_all("ignore entry", modules, [](const ModuleName&) { return true; });
+  used_targets.add_unmatched("target", modifier.places.targets, modules, takes_scheme, unmatched);
+  used_ignores.add_unmatched(
+      "ignore entry", modifier.places.ignore, modules, [](const ModuleName&) { return true; }, unmatched);
+  return assignments;
+}
+
+std::vector<SchemeAssignment> assign_schemes(const QuantizationModifier& modifier,
+                                             std::span<const ModuleName> modules) {
+  std::vector<UnmatchedPattern> unmatched;
+  std::vector<SchemeAssignment> assignments = assign_schemes(modifier, modules, unmatched);
+  if (!unmatched.empty()) throw unmatched_error(unmatched, modules);
   return assignments;
 }
 

@@ -7,10 +7,16 @@
 #include <string>
 #include <vector>
 
+#include "tersor/modifiers/quantization/unmatched_pattern.h"
 #include "tersor/quantization/module_matching.h"
 #include "tersor/quantization/quantization_scheme.h"
 
 namespace tersor {
+
+// Where a target or an ignore entry stands, for messages: "recipe.yaml:7:15", "--ignore". A pattern may lack.
+struct PatternPlaces {
+  std::map<std::string, std::string, std::less<>> targets, ignore;
+};
 
 // The modifier's parameters after presets are expanded; every scheme is validated.
 struct QuantizationModifier {
@@ -19,6 +25,7 @@ struct QuantizationModifier {
   std::optional<QuantizationArgs> kv_cache_scheme;
   // The recipe vouches that its engine takes groups that do not divide the columns.
   bool bypass_divisibility_checks = false;
+  PatternPlaces places;
 };
 
 // The scheme of one module.
@@ -36,9 +43,13 @@ struct TargetList {
 TargetList list_targets(std::span<const QuantizationScheme> groups);
 
 // One assignment per module: exact names before regexes before classes, ignore always wins; a target repeated
-// in a later group overrides an earlier one. Only Linear and Embedding modules receive schemes. Throws
-// Error(kUsage) with the nearest names when a target matches no such module, or an ignore entry no module at
-// all: a name that stands for nothing is a slip that would otherwise show only in the result.
+// in a later group overrides an earlier one. Only Linear and Embedding modules receive schemes. A target that
+// matches no such module, or an ignore entry that matches no module at all, goes to `unmatched`: a name that
+// stands for nothing is a slip that would otherwise show only in the result.
+std::vector<SchemeAssignment> assign_schemes(const QuantizationModifier& modifier,
+                                             std::span<const ModuleName> modules,
+                                             std::vector<UnmatchedPattern>& unmatched);
+// The same; throws unmatched_error() where there are any.
 std::vector<SchemeAssignment> assign_schemes(const QuantizationModifier& modifier,
                                              std::span<const ModuleName> modules);
 

@@ -123,12 +123,24 @@ TEST(AssignSchemes, OutrankedPatternsCount) {
 TEST(AssignSchemes, TargetsThatMatchNothingAreErrors) {
   const Error slip = error_of(modifier({scheme("W8A8", {"re:.*q_porj$"})}));
   EXPECT_STREQ(slip.what(), "the target `re:.*q_porj$` matches no module of the model");
-  EXPECT_THAT(slip.help(), HasSubstr("did you mean `q_proj`"));
-  EXPECT_THAT(slip.help(), HasSubstr("a pattern matches from the start of a module's whole name"));
+  EXPECT_EQ(slip.help(),
+            "did you mean `re:.*q_proj$`? a pattern matches from the start of a module's whole name");
 
   const Error start = error_of(modifier({scheme("W8A8", {"re:q_proj$"})}));
   EXPECT_EQ(start.help(),
-            "`q_proj` occurs in other places; a pattern matches from the start of a module's whole name");
+            "did you mean `re:.*q_proj$`? a pattern matches from the start of a module's whole name");
+  EXPECT_THAT(error_of(modifier({scheme("W8A8", {"re:q_proj$|o_proj$"})})).help(),
+              HasSubstr("did you mean `re:.*(q_proj$|o_proj$)`?"));
+  // The slip is not in the longest word, and escapes are no words.
+  EXPECT_THAT(
+      error_of(modifier({scheme("W8A8", {"re:.*layers\\.\\d+\\.mlps\\.experts\\..*down_proj"})})).help(),
+      HasSubstr("did you mean `re:.*layers\\.\\d+\\.mlp\\.experts\\..*down_proj`?"));
+  // Two slips: what is near to the longest word.
+  EXPECT_THAT(error_of(modifier({scheme("W8A8", {"re:.*self_atn.*q_porj"})})).help(),
+              HasSubstr("did you mean `self_attn`?"));
+
+  const Error name = error_of(modifier({scheme("W8A8", {"model.layers.1.self_atn.q_proj"})}));
+  EXPECT_THAT(name.help(), HasSubstr("did you mean `model.layers.1.self_attn.q_proj`?"));
 
   const Error leaf = error_of(modifier({scheme("W8A8", {"self_attn.q_proj"})}));
   EXPECT_EQ(leaf.help(),
@@ -144,7 +156,38 @@ TEST(AssignSchemes, TargetsThatMatchNothingAreErrors) {
 
   const Error nothing = error_of(modifier({scheme("W8A8", {"Conv2d_of_something"})}));
   EXPECT_EQ(nothing.help(),
-            "targets are whole names, patterns that start in `re:`, `Linear` and `Embedding`");
+            "an entry is a module's whole name, a pattern that starts in `re:`, `Linear` or `Embedding`");
+}
+
+TEST(AssignSchemes, AllThatMatchNothingAreToldTogether) {
+  QuantizationModifier m =
+      modifier({scheme("W8A8", {"Linaer", "Linear"}), scheme("W4A16", {"re:.*mlp.gate$"})},
+               {"lm_haed", "model.norm", "re:.*k_porj$"});
+  m.places.targets = {{"Linaer", "recipe.yaml:4:20"}};
+  m.places.ignore = {{"lm_haed", "--ignore"}};
+  const Error error = error_of(m);
+  EXPECT_STREQ(error.what(),
+               "4 entries of the recipe match nothing\n"
+               "  recipe.yaml:4:20: the target `Linaer` matches no module of the model\n"
+               "  the target `re:.*mlp.gate$` matches nothing that can be quantized: "
+               "`model.layers.0.mlp.gate` is an MoE router\n"
+               "  --ignore: the ignore entry `lm_haed` matches no module of the model\n"
+               "  the ignore entry `re:.*k_porj$` matches no module of the model");
+  EXPECT_EQ(error.help(),
+            "`Linaer`: did you mean `Linear`?\n"
+            "`lm_haed`: did you mean `lm_head`?\n"
+            "`re:.*k_porj$`: did you mean `re:.*k_proj$`?\n"
+            "an entry is a module's whole name, a pattern that starts in `re:`, `Linear` or `Embedding`\n"
+            "only Linear and Embedding modules are quantized\n"
+            "a pattern matches from the start of a module's whole name");
+}
+
+// A replaced word may have been a part of the expression's syntax.
+TEST(AssignSchemes, AdviceSurvivesHostilePatterns) {
+  for (const char* pattern : {"re:(?P<lm_haed>x)(?P=lm_haed)", "...", "re:[[:alpha:]]{9}(?#norm)"}) {
+    EXPECT_THAT(error_of(modifier({scheme("W8A8", {"Linear"})}, {pattern})).what(), HasSubstr("ignore entry"))
+        << pattern;
+  }
 }
 
 TEST(AssignSchemes, IgnoresThatMatchNothingAreErrors) {

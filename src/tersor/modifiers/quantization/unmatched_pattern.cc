@@ -7,14 +7,14 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "tersor/base/text.h"
 
 namespace tersor {
 namespace {
 
-// "q_proj" of "model.layers.0.self_attn.q_proj".
-std::string_view last_part(std::string_view name) { return name.substr(name.rfind('.') + 1); }
+constexpr std::string_view kRegexPrefix = "re:";
 
 // The name as a regular expression that matches it.
 std::string escaped(std::string_view name) {
@@ -26,19 +26,31 @@ std::string escaped(std::string_view name) {
   return out;
 }
 
-// The longest run of letters that a pattern spells out: "q_porj" of "re:.*self_attn.*\.q_porj$". Of equals
-// the last.
-std::string_view longest_word(std::string_view pattern) {
-  std::string_view longest;
+// A run of letters that a pattern spells out.
+struct Word {
   size_t begin = 0;
-  for (size_t i = 0; i <= pattern.size(); ++i) {
-    const bool in_word =
-        i < pattern.size() && (std::isalnum(static_cast<unsigned char>(pattern[i])) || pattern[i] == '_');
-    if (in_word) continue;
-    if (i - begin >= longest.size()) longest = pattern.substr(begin, i - begin);
-    begin = i + 1;
+  size_t length = 0;
+};
+
+// "self_attn" and "q_porj" of "re:.*self_attn.*\\.q_porj$": what stands in no escape and is long enough to be
+// part of a name.
+std::vector<Word> words_of(std::string_view pattern, bool is_regex) {
+  constexpr size_t kShortest = 3;
+  std::vector<Word> words;
+  for (size_t i = is_regex ? kRegexPrefix.size() : 0; i < pattern.size();) {
+    if (is_regex && pattern[i] == '\\') {
+      i += 2;
+      continue;
+    }
+    size_t end = i;
+    while (end < pattern.size() &&
+           (std::isalnum(static_cast<unsigned char>(pattern[end])) || pattern[end] == '_'))
+      ++end;
+    if (end - i >= kShortest) words.push_back({i, end - i});
+    i = end + 1;
+    if (is_regex && end < pattern.size() && pattern[end] == '\\') i = end;
   }
-  return longest;
+  return words;
 }
 
 // Parts of the modules' names, without their indices, each once.
@@ -58,35 +70,120 @@ std::vector<std::string> name_parts(std::span<const ModuleName> modules) {
   return {parts.begin(), parts.end()};
 }
 
-}  // namespace
+bool matches_any(const std::string& pattern, std::span<const ModuleName> modules) {
+  try {
+    const NameMatcher matcher{std::span(&pattern, 1)};
+    return std::ranges::any_of(modules,
+                               [&](const ModuleName& module) { return matcher.match(module).has_value(); });
+  } catch (const Error&) {
+    return false;  // the word was a part of the expression's syntax: `(?P=name)`
+  }
+}
 
-std::string unmatched_pattern_help(const std::string& pattern, std::span<const ModuleName> modules) {
-  constexpr std::string_view kRegexPrefix = "re:";
+// The pattern with one word replaced by the nearest part of the modules' names, where that matches something.
+std::vector<std::string> corrections(const std::string& pattern, bool is_regex,
+                                     std::span<const std::string> known,
+                                     std::span<const ModuleName> modules) {
+  constexpr size_t kWords = 8, kShown = 3;
+  std::vector<std::string> found;
+  std::vector<Word> words = words_of(pattern, is_regex);
+  if (words.size() > kWords) words.resize(kWords);
+  for (const Word& word : words) {
+    const std::string_view text = std::string_view(pattern).substr(word.begin, word.length);
+    for (const std::string& candidate : nearest_names(text, known)) {
+      std::string corrected = pattern;
+      corrected.replace(word.begin, word.length, candidate);
+      if (corrected == pattern || !matches_any(corrected, modules)) continue;
+      found.push_back(std::move(corrected));
+      break;  // others are further away
+    }
+    if (found.size() == kShown) break;
+  }
+  return found;
+}
+
+// The nearest parts of names to the longest word: where no single word explains that nothing matches.
+std::vector<std::string> nearest_parts(const std::string& pattern, bool is_regex,
+                                       std::span<const std::string> known) {
+  const std::vector<Word> words = words_of(pattern, is_regex);
+  const auto longest = std::ranges::max_element(words, {}, &Word::length);
+  if (longest == words.end()) return {};
+  const std::string_view text = std::string_view(pattern).substr(longest->begin, longest->length);
+  std::vector<std::string> nearest = nearest_names(text, known);
+  std::erase(nearest, text);
+  return nearest;
+}
+
+constexpr const char* kRegexRule = "a pattern matches from the start of a module's whole name";
+constexpr const char* kNameRule =
+    "an entry is a module's whole name, a pattern that starts in `re:`, `Linear` or `Embedding`";
+
+// What was probably meant, and the rule that the pattern missed. Either may be empty.
+struct Advice {
+  std::string hint;
+  std::string rule;
+};
+
+Advice advice_for(const std::string& pattern, std::span<const std::string> known,
+                  std::span<const ModuleName> modules) {
+  auto any = [&](auto matches) {
+    return std::ranges::any_of(modules, [&](const ModuleName& module) { return matches(module.name); });
+  };
   const bool is_regex = pattern.starts_with(kRegexPrefix);
-  if (!is_regex) {
-    auto any = [&](auto matches) {
-      return std::ranges::any_of(modules, [&](const ModuleName& module) { return matches(module.name); });
-    };
+  if (is_regex) {
+    const std::string expression = pattern.substr(kRegexPrefix.size());
+    const bool has_alternatives = expression.find('|') != std::string::npos;
+    const std::string anywhere = "re:.*" + (has_alternatives ? "(" + expression + ")" : expression);
+    if (matches_any(anywhere, modules)) return {fmt::format("did you mean `{}`?", anywhere), kRegexRule};
+  } else {
     if (any([&](const std::string& name) { return name.starts_with(pattern + "."); })) {
-      return fmt::format("a name stands for one module; for all inside it write `re:{}\\..*`",
-                         escaped(pattern));
+      return {
+          fmt::format("a name stands for one module; for all inside it write `re:{}\\..*`", escaped(pattern)),
+          ""};
     }
     if (any([&](const std::string& name) { return name.ends_with("." + pattern); })) {
-      return fmt::format("a name is a module's whole name; for every `{0}` write `re:.*\\.{1}$`", pattern,
-                         escaped(pattern));
+      return {fmt::format("a name is a module's whole name; for every `{0}` write `re:.*\\.{1}$`", pattern,
+                          escaped(pattern)),
+              ""};
     }
   }
-  const std::string_view word =
-      is_regex ? longest_word(std::string_view(pattern).substr(kRegexPrefix.size())) : last_part(pattern);
+  std::vector<std::string> meant = corrections(pattern, is_regex, known, modules);
+  if (meant.empty()) meant = nearest_parts(pattern, is_regex, known);
+  return {meant.empty() ? "" : fmt::format("did you mean {}?", quoted_list(meant)),
+          is_regex ? kRegexRule : kNameRule};
+}
+
+std::string help_for(std::span<const UnmatchedPattern> unmatched, std::span<const ModuleName> modules) {
+  constexpr size_t kAdvised = 8;  // looking for what was meant goes through all modules
   std::vector<std::string> known = name_parts(modules);
-  if (!is_regex) known.insert(known.end(), {"Linear", "Embedding"});
-  const std::vector<std::string> nearest = nearest_names(word, known);
-  std::string about =
-      is_regex ? "a pattern matches from the start of a module's whole name"
-               : "targets are whole names, patterns that start in `re:`, `Linear` and `Embedding`";
-  if (nearest.empty()) return about;
-  if (nearest[0] == word) return fmt::format("`{}` occurs in other places; {}", word, about);
-  return fmt::format("did you mean {}? {}", quoted_list(nearest), about);
+  known.insert(known.end(), {"Linear", "Embedding"});
+  std::vector<std::string> lines, rules;
+  auto add = [](std::vector<std::string>& list, const std::string& text) {
+    if (!text.empty() && std::ranges::find(list, text) == list.end()) list.push_back(text);
+  };
+  for (const UnmatchedPattern& u : unmatched.first(std::min(unmatched.size(), kAdvised))) {
+    if (!u.help.empty()) {
+      add(rules, u.help);
+      continue;
+    }
+    const Advice advice = advice_for(u.pattern, known, modules);
+    const bool alone = unmatched.size() == 1 || advice.hint.empty();
+    add(lines, alone ? advice.hint : fmt::format("`{}`: {}", u.pattern, advice.hint));
+    add(rules, advice.rule);
+  }
+  if (unmatched.size() == 1 && lines.size() == 1 && rules.size() == 1) return lines[0] + " " + rules[0];
+  lines.insert(lines.end(), rules.begin(), rules.end());
+  return fmt::format("{}", fmt::join(lines, "\n"));
+}
+
+}  // namespace
+
+Error unmatched_error(std::span<const UnmatchedPattern> unmatched, std::span<const ModuleName> modules) {
+  const std::string help = help_for(unmatched, modules);
+  if (unmatched.size() == 1) return usage_error(unmatched[0].message, help);
+  std::string message = fmt::format("{} entries of the recipe match nothing", unmatched.size());
+  for (const UnmatchedPattern& u : unmatched) message += "\n  " + u.message;
+  return usage_error(message, help);
 }
 
 }  // namespace tersor
