@@ -4,6 +4,8 @@ Checkpoint and readers spell the names differently: the file has `visual.…` an
 are `model.visual.…` and `model.language_model.layers.…`, vLLM's `visual.…` and `language_model.model.layers.…`. The
 config.json we write must be right for all three.
 """
+import re
+
 import pytest
 import torch
 
@@ -42,3 +44,29 @@ def test_transformers_loads_it(folder, source):
         got, want = loaded(input_ids=ids).logits.float(), original(input_ids=ids).logits.float()
     # 8 bits with a scale per 64 columns; a model that lost its weights is off by more than 1.
     assert (got - want).norm() < 0.03 * want.norm()
+
+
+# Targets in one reader's spelling: config.json must hold them in one that all readers understand.
+TARGETS = {
+    "checkpoint": [r"re:model\.layers\..*"],
+    "transformers": [r"re:model\.language_model\.layers\..*"],
+    "vllm": [r"re:language_model\.model\.layers\..*"],
+    "anywhere": [r"re:.*language_model.*_proj$"],
+    "exact": ["model.language_model.layers.0.mlp.up_proj", "model.layers.0.mlp.gate_proj"],
+}
+
+
+@pytest.mark.parametrize("spelling", TARGETS)
+def test_targets_mean_the_same_to_all(spelling, compressed, source):
+    flags = [flag for target in TARGETS[spelling] for flag in ("--targets", target)]
+    folder = compressed("vision", "--scheme", "W8A16", "--group-size", "64", "--ignore", "lm_head", *flags)
+    stored = set(reference.modules(folder))
+    assert len(stored) == (2 if spelling == "exact" else 14)
+    test_transformers_loads_it(folder, source)
+    model = readers.load(folder, KIND)
+    quantized = {name for name, module in model.named_modules() if hasattr(module, "quantization_scheme")}
+    assert {name.replace("model.language_model.", "model.") for name in quantized} == stored
+    scheme = reference.quantization_config(folder).config_groups["group_0"]
+    for name in stored:  # vLLM's own matching, on its names
+        layer = name.replace("model.layers.", "language_model.model.layers.")
+        assert any(t.startswith("re:") and re.match(t[3:], layer) for t in scheme.targets), layer

@@ -247,7 +247,7 @@ std::vector<Breach> check_attention_group(const LoadView& view) {
 }
 
 std::vector<Breach> check_prefix_patterns(const LoadView& view) {
-  if (!view.has_text_config) return {};
+  if (!view.multipart) return {};
   std::string patterns;
   size_t count = 0;
   auto look = [&](const std::string& entry) {

@@ -92,9 +92,9 @@ uint64_t rows_per_rank(const LoadView& view, std::string_view leaf, uint64_t out
 void read_config(LoadView& view) {
   if (view.context.config == nullptr || !view.context.config->is_object()) return;
   const Json& top = *view.context.config;
+  view.multipart = is_multipart(top);
   const auto nested = top.find("text_config");
-  view.has_text_config = nested != top.end() && nested->is_object();
-  const Json& text = view.has_text_config ? *nested : top;
+  const Json& text = nested != top.end() && nested->is_object() ? *nested : top;
   view.heads = unsigned_at(text, "num_attention_heads");
   view.kv_heads = unsigned_at(text, "num_key_value_heads");
   if (view.kv_heads == 0) view.kv_heads = view.heads;
@@ -116,6 +116,15 @@ void read_config(LoadView& view) {
 }
 
 }  // namespace
+
+bool is_multipart(const Json& config) {
+  if (!config.is_object()) return false;
+  constexpr std::array<const char*, 3> kParts = {"text_config", "vision_config", "audio_config"};
+  return std::ranges::any_of(kParts, [&](const char* key) {
+    const auto it = config.find(key);
+    return it != config.end() && it->is_object();
+  });
+}
 
 std::vector<int32_t> SchemeUse::all() const {
   std::vector<int32_t> result = linears;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tersor/compressors/load_rules.h"
+#include "tersor/io/json.h"
 #include "tersor/quantization/module_class.h"
 
 namespace tersor {
@@ -54,6 +55,9 @@ struct SchemeUse {
   std::vector<int32_t> all() const;  // linears and experts
 };
 
+// Whether readers rename the modules of this model: config.json describes a language model among other parts.
+bool is_multipart(const Json& config);
+
 struct LoadView {
   // `context` must outlive the view.
   explicit LoadView(const LoadContext& context);
@@ -71,7 +75,7 @@ struct LoadView {
   uint64_t layers = 0;
   std::string_view model_type;    // of the text model
   std::string_view architecture;  // the first of `architectures`
-  bool has_text_config = false;   // a model of several parts: engines rename its modules
+  bool multipart = false;         // engines rename its modules
   bool tied = false;              // lm_head shares the embedding's weight
   bool said_untied = false;       // the config says that it does not, rather than nothing
 

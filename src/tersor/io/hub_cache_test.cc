@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 // A cache that holds org/name at commit c1 (main), and an environment that points to it alone.
 class HubCacheTest : public ::testing::Test {
  protected:
-  HubCacheTest() {
+  HubCacheTest() : before_(fs::current_path()) {
     for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"})
       ::unsetenv(name);
     ::setenv("HOME", cache.path().c_str(), 1);
@@ -36,8 +36,12 @@ class HubCacheTest : public ::testing::Test {
       fs::create_symlink("../../blobs/h1", snapshot / "config.json");
       fs::create_symlink("../../blobs/h2", snapshot / "model.safetensors");
     }
+    // Relative names are looked up here, where there is nothing, nor is there above.
+    fs::create_directories(cache / "above/here");
+    fs::current_path(cache / "above/here");
   }
   void TearDown() override {
+    fs::current_path(before_);
     for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"})
       ::unsetenv(name);
   }
@@ -53,6 +57,9 @@ class HubCacheTest : public ::testing::Test {
   }
 
   TempFolder cache;
+
+ private:
+  fs::path before_;
 };
 
 TEST_F(HubCacheTest, TheEnvironmentSaysWhereItIs) {

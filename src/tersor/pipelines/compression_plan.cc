@@ -10,10 +10,13 @@
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
 #include "tersor/base/version.h"
+#include "tersor/compressors/load_view.h"
 #include "tersor/compressors/quantization_config.h"
 #include "tersor/io/hash.h"
 #include "tersor/pipelines/ignore_list.h"
 #include "tersor/pipelines/output_layout.h"
+#include "tersor/pipelines/portable_targets.h"
+#include "tersor/pipelines/reader_spelling.h"
 
 namespace tersor {
 namespace {
@@ -90,6 +93,7 @@ void decide(const Checkpoint& checkpoint, const Recipe& recipe, CompressionPlan&
     throw usage_error("the recipe quantizes no module of this checkpoint",
                       "`tersor plan` lists the modules that are there and why each is left as it is");
   }
+  if (renamed) make_targets_portable(plan);
 }
 
 // config.json's `ignore`, from the decisions.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tersor/pipelines/reader_spelling.h"
 #include "tersor/quantization/module_matching.h"
 
 namespace tersor {
@@ -60,12 +61,6 @@ TEST(IgnoreList, LeavesOutAPatternThatWouldMatchAQuantizedModule) {
   // Two spellings of one core in one checkpoint: no pattern can tell them apart.
   EXPECT_EQ(ignore_list({{"model.layers.0.up_proj"}, {"language_model.layers.0.up_proj"}}, true),
             (Names{"model.layers.0.up_proj"}));
-}
-
-TEST(IsMultipart, KnowsNestedConfigs) {
-  EXPECT_TRUE(is_multipart(Json::parse(R"({"vision_config": {}})")));
-  EXPECT_TRUE(is_multipart(Json::parse(R"({"text_config": {}})")));
-  EXPECT_FALSE(is_multipart(Json::parse(R"({"vision_config": null, "hidden_size": 1})")));
 }
 
 }  // namespace
