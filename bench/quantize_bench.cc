@@ -121,6 +121,34 @@ void quantize(Work& work, const WeightView& block) {
   benchmark::DoNotOptimize(error + norm);
 }
 
+// fp8 of blocks of 128 columns and all rows: the rows of a block share its scales.
+template <bool kMeasured>
+void quantize_blocks(Work& work, const WeightView& block) {
+  constexpr size_t kGroup = 128;
+  const CodeSpec spec{CodeKind::kFloat8, 8};
+  const size_t groups = block.cols / kGroup;
+  work.k.minmax_groups(block, kGroup, work.ranges.data());
+  for (size_t r = 1; r < block.rows; ++r) {
+    for (size_t g = 0; g < groups; ++g) {
+      MinMax& all = work.ranges[g];
+      const MinMax& one = work.ranges[r * groups + g];
+      all = {std::min(all.min, one.min), std::max(all.max, one.max)};
+    }
+  }
+  work.ranges_to_scales(groups, spec, true, ScaleStorage::kBFloat16);
+  for (size_t r = 1; r < block.rows; ++r) {
+    std::copy_n(work.scales.begin(), groups, work.scales.begin() + static_cast<ptrdiff_t>(r * groups));
+  }
+  if (!kMeasured) {
+    work.k.quantize_groups(block, kGroup, spec, work.scales.data(), nullptr, work.codes.data());
+    return;
+  }
+  double error = 0, norm = 0;
+  work.k.quantize_and_measure(block, kGroup, spec, work.scales.data(), nullptr, work.codes.data(), &error,
+                              &norm);
+  benchmark::DoNotOptimize(error + norm);
+}
+
 template <size_t kGroup, int kBits, bool kSymmetric>
 void quantize_and_pack(Work& work, const WeightView& block) {
   quantize<kGroup, CodeKind::kInt, kBits, kSymmetric, ScaleStorage::kBFloat16>(work, block);
@@ -160,6 +188,8 @@ const Named kSteps[] = {
     {"minmax/row", [](Work& w, const WeightView& b) { w.k.minmax_groups(b, kCols, w.ranges.data()); }},
     {"bf16_to_fp8/row", quantize<kCols, CodeKind::kFloat8, 8, true, kBF16>},
     {"bf16_to_fp8/g128", quantize<128, CodeKind::kFloat8, 8, true, kBF16>},
+    {"bf16_to_fp8/block128", quantize_blocks<true>},
+    {"codes_fp8/block128", quantize_blocks<false>},
     {"codes_fp8/row", quantize<kCols, CodeKind::kFloat8, 8, true, kBF16, false>},
     {"codes_fp8/g128", quantize<128, CodeKind::kFloat8, 8, true, kBF16, false>},
     {"codes_int8/row", quantize<kCols, CodeKind::kInt, 8, true, kBF16, false>},

@@ -1,4 +1,5 @@
 // Every SIMD target gives the bits of the reference, for every entry, type, group size and ragged end.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -182,6 +183,40 @@ TEST_P(SameBits, CodesOfEveryBFloat16) {
       for (size_t begin = 0; begin < finite.size(); begin += 1 << 10) {
         const WeightView part{finite.view.data + 2 * begin, DType::kBF16, 1, 1 << 10};
         compare_codes(part, 1 << 10, spec, &scale, nullptr, "finite");
+      }
+    }
+  }
+}
+
+// fp8 of every finite bf16, under every bf16 mantissa of a scale: in groups of one sign and exponent, so that
+// few vectors mix what is looked up with what is not, and shuffled, so that most do. In groups of 32 each
+// half of a vector has its own scale.
+TEST_P(SameBits, Float8OfEveryBFloat16AndMantissa) {
+  Weight w(DType::kBF16, 1, 2 * 0x7F80);
+  std::vector<uint16_t> patterns(w.size());
+  for (size_t i = 0; i < w.size(); ++i) patterns[i] = static_cast<uint16_t>((i % 2) << 15 | i / 2);
+  std::vector<float> scales(w.size() / 32);
+  for (const bool shuffled : {false, true}) {
+    if (shuffled) {
+      // Zeros of both signs, and mostly what has normal codes.
+      for (uint16_t& p : patterns) {
+        if (rng() % 2 != 0)
+          p = static_cast<uint16_t>((rng() % 2) << 15 | (112 + rng() % 14) << 7 | rng() % 128);
+        if (rng() % 8 == 0) p = static_cast<uint16_t>((rng() % 2) << 15);
+      }
+      std::shuffle(patterns.begin(), patterns.end(), rng);
+    }
+    for (size_t i = 0; i < w.size(); ++i) w.put(i, BFloat16{patterns[i]});
+    // Groups take turns with the mantissas; five rounds on, another one is a group's first.
+    for (uint16_t mantissa = 0; mantissa < 128; mantissa += 5) {
+      const auto exponent = static_cast<uint16_t>(mantissa % 4 == 3 ? 67 + rng() % 67 : 116 + rng() % 3);
+      for (size_t i = 0; i < scales.size(); ++i) {
+        scales[i] = to_float(BFloat16{static_cast<uint16_t>(exponent << 7 | (mantissa + i) % 128)});
+      }
+      for (size_t group_size : {size_t{32}, size_t{64}, size_t{96}, w.size()}) {
+        const size_t cols = w.size() / group_size * group_size;
+        compare_codes({w.view.data, DType::kBF16, 1, cols}, group_size, kSpecs[4], scales.data(), nullptr,
+                      "every bf16");
       }
     }
   }

@@ -1,6 +1,8 @@
 // The kernels of this CPU: one table per SIMD target, chosen at run time.
 #include "tersor/backend/quantize_kernels.h"
 
+#include <algorithm>
+
 // Targets with fused multiply-add, which the division needs; older CPUs run the reference. AVX3_DL and the
 // others add nothing that the kernels use.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
@@ -32,8 +34,8 @@ const QuantizeKernels& Table() {
     k.mse_grid_errors = MseGridErrors;
     k.ranges_to_scales = RangesToScales;
     k.nvfp4_scales = Nvfp4Scales;
-    k.quantize_groups = QuantizeGroups;
-    k.quantize_and_measure = QuantizeAndMeasure;
+    k.quantize_groups = QuantizeGroups<false>;
+    k.quantize_and_measure = QuantizeAndMeasure<false>;
     k.dequantize_groups = DequantizeGroups;
     k.pack_row = PackRow;
     k.unpack_row = UnpackRow;
@@ -48,6 +50,23 @@ const QuantizeKernels& Table() {
 #endif
 }
 
+// Table, with fp8 codes looked up where this CPU can.
+const QuantizeKernels& BestTable() {
+#if HWY_TARGET == HWY_AVX3
+  if (has_float8_lookup()) {
+    static const QuantizeKernels kKernels = [] {
+      QuantizeKernels k = Table();
+      k.name = "AVX3_VBMI_BF16";
+      k.quantize_groups = QuantizeGroups<true>;
+      k.quantize_and_measure = QuantizeAndMeasure<true>;
+      return k;
+    }();
+    return kKernels;
+  }
+#endif
+  return Table();
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace tersor
 HWY_AFTER_NAMESPACE();
@@ -56,15 +75,18 @@ HWY_AFTER_NAMESPACE();
 namespace tersor {
 
 HWY_EXPORT(Table);
+HWY_EXPORT(BestTable);
 
-const QuantizeKernels& cpu_quantize_kernels() { return HWY_DYNAMIC_DISPATCH(Table)(); }
+const QuantizeKernels& cpu_quantize_kernels() { return HWY_DYNAMIC_DISPATCH(BestTable)(); }
 
 std::vector<const QuantizeKernels*> supported_quantize_kernels() {
   std::vector<const QuantizeKernels*> tables = {&reference_quantize_kernels()};
   for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::SetSupportedTargetsForTest(target);
-    const QuantizeKernels& table = HWY_DYNAMIC_DISPATCH(Table)();
-    if (&table != tables[0]) tables.push_back(&table);
+    for (const QuantizeKernels* table :
+         {&HWY_DYNAMIC_DISPATCH(Table)(), &HWY_DYNAMIC_DISPATCH(BestTable)()}) {
+      if (std::find(tables.begin(), tables.end(), table) == tables.end()) tables.push_back(table);
+    }
   }
   hwy::SetSupportedTargetsForTest(0);
   return tables;

@@ -56,6 +56,10 @@ struct Maxima {
   hn::Vec<D> lowest;
 
   static HWY_INLINE Maxima of_zeros() { return {hn::Zero(DS()), hn::Zero(D())}; }
+  static HWY_INLINE Maxima of_vector(const T* p) {
+    const auto v = hn::LoadU(D(), reinterpret_cast<const Bits<T>*>(p));
+    return {hn::BitCast(DS(), v), v};
+  }
 
   HWY_INLINE void add(const T* p) {
     const auto v = hn::LoadU(D(), reinterpret_cast<const Bits<T>*>(p));
@@ -162,9 +166,8 @@ HWY_INLINE size_t ranges_of_small_groups(const T* p, size_t group_size, size_t g
     hn::Vec<DS> highest[8];
     hn::Vec<D> lowest[8];
     for (size_t k = 0; k < 8; ++k) {
-      M m = M::of_zeros();
       const T* from = p + g * group_size + k * std::max(group_size, M::kStep);
-      m.add(from);
+      M m = M::of_vector(from);
       for (size_t i = 1; i < vectors; ++i) m.add(from + i * M::kStep);
       highest[k] = m.highest;
       lowest[k] = m.lowest;
