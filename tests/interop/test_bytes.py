@@ -10,7 +10,7 @@ from program import tersor_json
 
 # Every format, bit width and strategy of the data-free presets.
 PRESETS = ["W2A16", "W3A16", "W4A16", "W5A16", "W6A16", "W7A16", "W8A16", "W4A16_ASYM", "W8A8", "W4A8", "W4AFP8",
-           "FP8_DYNAMIC", "FP8_BLOCK", "NVFP4A16", "MXFP4", "MXFP4A16", "MXFP8", "MXFP8A16"]
+           "W2A8", "W3A8", "W5A8", "W6A8", "W7A8", "W2A4", "W3A4", "W4A4", "FP8_DYNAMIC", "FP8_BLOCK", "NVFP4A16", "MXFP4", "MXFP4A16", "MXFP8", "MXFP8A16"]
 MSE = ["W4A16", "W4A16_ASYM", "W8A8", "FP8_DYNAMIC", "NVFP4A16", "MXFP4"]
 CASES = [(p, "minmax") for p in PRESETS] + [(p, "mse") for p in MSE]
 
@@ -18,7 +18,7 @@ CASES = [(p, "minmax") for p in PRESETS] + [(p, "mse") for p in MSE]
 @pytest.fixture
 def ours(request, source, compressed):
     preset, observer = request.param
-    flags = ["--scheme", preset, "--ignore", "lm_head"] + (["--observer", "mse"] if observer == "mse" else [])
+    flags = ["--scheme", preset, "--ignore", "lm_head", "--reader", "transformers"] + (["--observer", "mse"] if observer == "mse" else [])
     folder = compressed("tiny", *flags)
     (scheme,) = reference.quantization_config(folder).config_groups.values()
     return folder, scheme, source("tiny")
