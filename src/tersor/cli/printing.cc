@@ -78,6 +78,12 @@ std::string to_text(const PlanReport& r) {
 }
 
 std::string to_text(const CompressionSummary& s) {
+  if (s.already_done) {
+    return fmt::format(
+        "{} is already done: the same source, recipe and version of tersor made it; nothing was touched "
+        "(--overwrite makes it anew)\n",
+        s.output);
+  }
   Table table("<><>><>");
   table.add({"quantized", "modules", "scheme", "error", "worst", "in", "zero groups"});
   for (const ClassErrors& c : s.classes) {

@@ -9,6 +9,7 @@
 #include "tersor/entrypoints/process_memory.h"
 #include "tersor/entrypoints/session.h"
 #include "tersor/pipelines/data_free.h"
+#include "tersor/pipelines/finished_output.h"
 
 namespace tersor {
 namespace {
@@ -78,6 +79,24 @@ bool lies_in(const std::filesystem::path& path, const std::filesystem::path& fol
   return end == f.end();
 }
 
+// Whether the output is this plan's finished result. Throws Error(kUsage) for one of another plan, and for
+// one that was changed since.
+bool is_finished(const std::string& output, const CompressionPlan& plan) {
+  const FinishedOutput found = find_finished(output, plan);
+  if (!found.has_record) return false;
+  constexpr const char* kHelp = "give another output folder, or allow this one to be replaced (--overwrite)";
+  if (!found.same_plan) {
+    throw usage_error(
+        fmt::format("{} is a finished result of another source, recipe or version of tersor", output), kHelp);
+  }
+  if (!found.change.empty()) {
+    throw usage_error(
+        fmt::format("{} was finished by this command and changed since: {}", output, found.change), kHelp);
+  }
+  finish_for_the_dead(output);
+  return true;
+}
+
 }  // namespace
 
 CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptions& options) {
@@ -96,6 +115,13 @@ CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptio
   if (options.planned) options.planned(report_of(session));
   if (!request.allow_unloadable || !session.plan.writable) refuse_unloadable(session.plan, session.reader);
 
+  CompressionSummary summary;
+  summary.output = options.output;
+  summary.source_bytes = session.plan.source_bytes;
+  summary.output_bytes = session.plan.output_bytes;
+  summary.already_done = !options.overwrite && is_finished(options.output, session.plan);
+  if (summary.already_done) return summary;
+
   OutputFolder output(options.output, options.overwrite);
   RunOptions run{.threads = session.threads,
                  .overwrite = options.overwrite,
@@ -104,11 +130,7 @@ CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptio
   if (options.progress) run.progress = [&](const Progress& p) { options.progress(to_public(p)); };
   const RunSummary done = run_data_free(session.checkpoint, session.plan, output, run);
 
-  CompressionSummary summary;
-  summary.output = options.output;
   summary.classes = errors_by_class(session.plan, done.modules, summary.relative_error);
-  summary.source_bytes = session.plan.source_bytes;
-  summary.output_bytes = session.plan.output_bytes;
   summary.resumed_bytes = done.resumed_bytes;
   summary.seconds = done.seconds;
   summary.peak_memory = peak_resident_bytes();

@@ -43,6 +43,9 @@ struct ClassErrors {
 
 struct CompressionSummary {
   std::string output;
+  // The same call had finished the output before, and nothing was done; only output, source_bytes and
+  // output_bytes are set.
+  bool already_done = false;
   std::vector<ClassErrors> classes;
   double relative_error = 0;   // over all quantized weights
   uint64_t source_bytes = 0;   // of the source's shards
@@ -54,9 +57,12 @@ struct CompressionSummary {
 
 // Plans and carries out: the output folder appears under its name when it is complete. Until then its work
 // lies in `<output>.partial`, and the same call goes on from there, also after kill -9, and ends in the same
-// bytes. Throws tersor::Error: kUsage, kInput and kPlanRefused as tersor::plan, the last also for a result
-// that would not load (unless allow_unloadable); kRuntime when the machine fails (disk full, another run on
-// the same folder). May be called from any thread; two calls must not share an output.
+// bytes. An output that the same source files, recipe and version of tersor have made already is left as it
+// is
+// (`already_done`), unless `overwrite`. Throws tersor::Error: kUsage, kInput and kPlanRefused as
+// tersor::plan, the last also for a result that would not load (unless allow_unloadable); kRuntime when the
+// machine fails (disk full, another run on the same folder). May be called from any thread; two calls must
+// not share an output.
 CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptions& options);
 
 std::string to_json(const CompressionSummary& summary);

@@ -223,11 +223,11 @@ TEST_F(OneshotTest, TwoRunsExcludeEachOther) {
 
 TEST_F(OneshotTest, AnExistingOutputIsKept) {
   const auto first = compress("out");
+  request_.group_size = 32;
   EXPECT_EQ(error_of(to("out")).code(), ErrorCode::kUsage);
   EXPECT_EQ(toy::read_folder(folder_ / "out"), first);
   OneshotOptions options = to("out");
   options.overwrite = true;
-  request_.group_size = 32;
   oneshot(request_, options);
   EXPECT_NE(toy::read_folder(folder_ / "out"), first);
 }
@@ -359,6 +359,76 @@ TEST_F(OneshotTest, FusedExpertsGiveTheTensorsOfSeparateOnes) {
     EXPECT_EQ(a.at("model.safetensors"), b.at("model.safetensors")) << scheme;
     EXPECT_TRUE(verify(folder_ / (std::string("a-") + scheme), folder_ / "fused").failures.empty());
   }
+}
+
+TEST_F(OneshotTest, WhatIsDoneIsNotDoneAgain) {
+  EXPECT_EQ(plan(request_).output_bytes, [&] {
+    uint64_t bytes = 0;
+    for (const auto& [name, text] : compress("out")) bytes += text.size();
+    return bytes;
+  }());
+  const auto made = toy::read_folder(folder_ / "out");
+  ASSERT_TRUE(made.contains(".tersor"));
+  const auto time = std::filesystem::last_write_time(folder_ / "out" / "config.json");
+
+  OneshotOptions options = to("out");
+  size_t reports = 0;
+  options.progress = [&](const RunProgress&) { ++reports; };
+  request_.threads = 1;  // changes no byte
+  const CompressionSummary again = oneshot(request_, options);
+  EXPECT_TRUE(again.already_done);
+  EXPECT_EQ(again.output_bytes, plan(request_).output_bytes);
+  EXPECT_EQ(reports, 0u);
+  EXPECT_EQ(toy::read_folder(folder_ / "out"), made);
+  EXPECT_EQ(std::filesystem::last_write_time(folder_ / "out" / "config.json"), time);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out.partial"));
+
+  // A run that was killed at its very end has left its working files.
+  write_file_atomically(folder_ / "out" / ".tersor-journal", "x");
+  EXPECT_TRUE(oneshot(request_, options).already_done);
+  EXPECT_EQ(toy::read_folder(folder_ / "out"), made);
+
+  OneshotOptions anew = to("out");
+  anew.overwrite = true;
+  EXPECT_FALSE(oneshot(request_, anew).already_done);
+  EXPECT_EQ(toy::read_folder(folder_ / "out"), made);
+}
+
+TEST_F(OneshotTest, WhatElseIsThereIsRefused) {
+  compress("out");
+  auto expect_refused = [&](const std::string& what) {
+    const Error error = error_of(to("out"));
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+    EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
+    EXPECT_NE(error.help().find("--overwrite"), std::string::npos) << error.help();
+  };
+  const CompressionRequest same = request_;
+  request_.scheme = "W8A16";
+  expect_refused("is a finished result of another source, recipe or version of tersor");
+  request_ = same;
+
+  const std::filesystem::path shard = folder_ / "out" / "model-00002-of-00003.safetensors";
+  const std::string bytes = read_file(shard, UINT64_MAX);
+  write_file_atomically(shard, bytes.substr(1));
+  expect_refused("changed since: model-00002-of-00003.safetensors has");
+  std::filesystem::remove(shard);
+  expect_refused("changed since: model-00002-of-00003.safetensors is missing");
+  write_file_atomically(shard, bytes);
+  EXPECT_TRUE(oneshot(request_, to("out")).already_done);
+  const std::filesystem::path config = folder_ / "out" / "config.json";
+  std::string text = read_file(config, UINT64_MAX);
+  text[text.size() / 2] ^= 1;
+  write_file_atomically(config, text);
+  expect_refused("changed since: config.json was edited");
+  std::filesystem::remove(folder_ / "out" / ".tersor");
+  expect_refused("exists and is not empty");
+
+  // The same weights from another place are not known to be the same.
+  compress("other");
+  std::filesystem::copy(folder_ / "model", folder_ / "copy");
+  request_.model = folder_ / "copy";
+  const Error error = error_of(to("other"));
+  EXPECT_NE(std::string(error.what()).find("another source"), std::string::npos) << error.what();
 }
 
 }  // namespace

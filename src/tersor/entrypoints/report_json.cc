@@ -64,6 +64,7 @@ std::string to_json(const CompressionSummary& s) {
                        {"zero_groups", c.zero_groups}});
   }
   return dump_json({{"output", s.output},
+                    {"already_done", s.already_done},
                     {"classes", classes},
                     {"relative_error", s.relative_error},
                     {"source_bytes", s.source_bytes},

@@ -283,7 +283,8 @@ class Verification {
       report_.failures.push_back(fmt::format("`{}` belongs to nothing: readers would refuse it", name));
     }
     auto is_stray = [&](const std::string& path) {
-      return path.ends_with(".safetensors") &&
+      const bool hidden = path[path.rfind('/') + 1] == '.';  // readers do not see it
+      return path.ends_with(".safetensors") && !hidden &&
              std::ranges::find(ref_.other_files, path, &OtherFile::relative_path) == ref_.other_files.end();
     };
     std::vector<std::string> paths;

@@ -218,6 +218,7 @@ std::vector<std::string> module_folders(const FolderListing& top) {
 void place_other_files(FolderListing top, Checkpoint& checkpoint) {
   const std::vector<std::string> modules = module_folders(top);
   std::vector<FolderFile> files = std::move(top.files);
+  std::vector<std::string> hidden = std::move(top.hidden);
   std::deque<std::string> folders(top.sub_folders.begin(), top.sub_folders.end());
   for (; !folders.empty(); folders.pop_front()) {
     if (std::ranges::count(folders.front(), '/') >= static_cast<std::ptrdiff_t>(kMaxFolderDepth)) {
@@ -226,6 +227,7 @@ void place_other_files(FolderListing top, Checkpoint& checkpoint) {
     }
     FolderListing below = list_folder(checkpoint.folder, folders.front());
     std::ranges::move(below.files, std::back_inserter(files));
+    std::ranges::move(below.hidden, std::back_inserter(hidden));
     std::ranges::copy(below.sub_folders, std::back_inserter(folders));
   }
   std::ranges::sort(files, {}, &FolderFile::relative_path);
@@ -246,6 +248,12 @@ void place_other_files(FolderListing top, Checkpoint& checkpoint) {
       checkpoint.skipped_files.push_back({path, file.bytes, reason});
     }
   }
+  for (const std::string& path : hidden) {
+    std::error_code error;
+    const bool is_folder = fs::is_directory(fs::symlink_status(checkpoint.folder / path, error));
+    checkpoint.skipped_files.push_back({path, 0, is_folder ? "a hidden folder" : "a hidden file"});
+  }
+  std::ranges::sort(checkpoint.skipped_files, {}, &SkippedFile::relative_path);
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ struct OtherFile {
   uint64_t bytes = 0;
 };
 
-// A file that is not carried over, since it holds the uncompressed model once more (checkpoint_files.h), or
-// is no regular file.
+// A file that is not carried over, since it holds the uncompressed model once more (checkpoint_files.h), is
+// no regular file, or is hidden (.gitattributes); a hidden folder stands for all in it (.git, .cache).
 struct SkippedFile {
   std::string relative_path;
   uint64_t bytes = 0;
@@ -46,7 +46,7 @@ struct Checkpoint {
   bool has_index = false;        // a model.safetensors.index.json names the shards
   Json index_metadata;           // its "metadata" object, or null
   // Files of the folder and its sub-folders, sorted by path. config.json, the shards and their index are in
-  // neither list: a compressed copy has its own. Hidden files and folders (.git, .cache) are left out.
+  // neither list: a compressed copy has its own.
   std::vector<OtherFile> other_files;
   std::vector<SkippedFile> skipped_files;
   std::map<std::string, TensorPlace> tensors;  // by name

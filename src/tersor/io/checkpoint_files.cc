@@ -88,9 +88,12 @@ FolderListing list_folder(const fs::path& root, const std::string& sub) {
   fs::directory_iterator entries(folder, error);
   for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
     const std::string name = entries->path().filename();
-    if (name.starts_with('.')) continue;
     FolderFile file;
     file.relative_path = (fs::path(sub) / name).string();
+    if (name.starts_with('.')) {
+      listing.hidden.push_back(std::move(file.relative_path));
+      continue;
+    }
     if (describe(entries->path(), root, file)) {
       listing.files.push_back(std::move(file));
     } else {

@@ -23,9 +23,10 @@ struct FolderFile {
 struct FolderListing {
   std::vector<FolderFile> files;         // sorted by relative_path
   std::vector<std::string> sub_folders;  // relative, sorted; linked folders are in `files`, with a problem
+  std::vector<std::string> hidden;       // files and folders whose names begin with a dot; relative
 };
 
-// The visible entries of `root`/`sub` (names with a leading dot are left out), not of folders below it.
+// The entries of `root`/`sub`, not of folders below it.
 // `root` has its links followed. Throws Error(kInput) when it cannot be listed.
 FolderListing list_folder(const std::filesystem::path& root, const std::string& sub = "");
 

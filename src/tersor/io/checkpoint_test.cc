@@ -128,9 +128,9 @@ TEST_F(CheckpointTest, CarriesFilesOfSubFoldersAndLeavesOtherWeights) {
   EXPECT_THAT(carried, ElementsAre("1_Pooling/config.json", "2_Dense/model.safetensors",
                                    "chat_template.jinja", "modules.json", "original/params.json",
                                    "speech-lora/adapter_model.safetensors", "spk_dict.pt", "template_link"));
-  EXPECT_THAT(left,
-              ElementsAre("loop", "model.Q4_K_M.GGUF", "onnx/model.onnx", "original/consolidated.00.pth",
-                          "pipe", "pytorch_model.bin", "pytorch_model.bin.index.json"));
+  EXPECT_THAT(left, ElementsAre(".git", ".gitattributes", "code/.cache", "loop", "model.Q4_K_M.GGUF",
+                                "onnx/model.onnx", "original/consolidated.00.pth", "pipe",
+                                "pytorch_model.bin", "pytorch_model.bin.index.json"));
 }
 
 TEST_F(CheckpointTest, RefusesAnIndexThatDoesNotFit) {

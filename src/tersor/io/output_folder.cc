@@ -67,8 +67,8 @@ std::vector<fs::path> working_files_of(const fs::path& folder) {
   return working;
 }
 
-// What a run that was killed between giving the folder its name and removing its working files had left to
-// do. False when there was nothing, or the run is alive.
+}  // namespace
+
 bool finish_for_the_dead(const fs::path& folder) {
   const std::vector<fs::path> working = working_files_of(folder);
   if (working.empty()) return false;
@@ -82,6 +82,8 @@ bool finish_for_the_dead(const fs::path& folder) {
   sync_folder(folder);
   return true;
 }
+
+namespace {
 
 void check_final(const fs::path& path, bool overwrite) {
   std::error_code error;
@@ -97,11 +99,7 @@ void check_final(const fs::path& path, bool overwrite) {
   }
   if (entries_of(path).empty()) return;
   if (!overwrite) {
-    if (finish_for_the_dead(path)) {
-      throw usage_error(
-          fmt::format("{} is complete: a run that was killed at its very end had made it", path.string()),
-          "nothing is left to do; --overwrite makes it anew");
-    }
+    finish_for_the_dead(path);
     throw usage_error(fmt::format("{} exists and is not empty", path.string()),
                       "give another output folder, or allow this one to be replaced (--overwrite)");
   }

@@ -46,6 +46,10 @@ class OutputFolder {
   File lock_;
 };
 
+// Removes the working files of a run that was killed between giving `folder` its name and removing them.
+// False when there are none, or the run is alive.
+bool finish_for_the_dead(const std::filesystem::path& folder);
+
 // Bytes that an ordinary user may still write to the file system that holds `path` (which need not exist
 // yet).
 uint64_t free_disk_bytes(const std::filesystem::path& path);

@@ -166,13 +166,14 @@ TEST_F(OutputFolderTest, TheLockDiesWithTheProcess) {
   ::close(ready[1]);
 }
 
-TEST_F(OutputFolderTest, AKillAfterTheRenameLeavesNothingToDo) {
+TEST_F(OutputFolderTest, WorkingFilesOfAKilledRunGo) {
   const fs::path final_path = folder / "done";
   fs::create_directories(final_path);
-  for (const char* name : {"config.json", ".tersor-lock", ".tersor-journal"})
+  for (const char* name : {"config.json", ".tersor", ".tersor-lock", ".tersor-journal"})
     write_file_atomically(final_path / name, "{}");
-  EXPECT_THAT(error_of(final_path, false, ErrorCode::kUsage), HasSubstr("is complete"));
-  EXPECT_THAT(names_in(final_path), UnorderedElementsAre("config.json"));
+  EXPECT_TRUE(finish_for_the_dead(final_path));
+  EXPECT_THAT(names_in(final_path), UnorderedElementsAre("config.json", ".tersor"));
+  EXPECT_FALSE(finish_for_the_dead(final_path));
   EXPECT_THAT(error_of(final_path, false, ErrorCode::kUsage), HasSubstr("is not empty"));
 }
 

@@ -13,6 +13,7 @@
 #include "tersor/compressors/load_view.h"
 #include "tersor/compressors/quantization_config.h"
 #include "tersor/io/hash.h"
+#include "tersor/pipelines/finished_output.h"
 #include "tersor/pipelines/ignore_list.h"
 #include "tersor/pipelines/output_layout.h"
 #include "tersor/pipelines/portable_targets.h"
@@ -252,6 +253,8 @@ CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, co
   for (const auto& [name, text] : plan.texts) plan.output_bytes += text.size();
   for (const OtherFile& file : plan.carried) plan.output_bytes += file.bytes;
   plan.fingerprint = fingerprint_of(checkpoint, plan);
+  plan.texts.emplace_back(kRecordName, finished_record(plan.fingerprint));
+  plan.output_bytes += plan.texts.back().second.size();
   return plan;
 }
 

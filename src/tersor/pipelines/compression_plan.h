@@ -51,7 +51,7 @@ struct CompressionPlan {
   // texts are empty, output_bytes is 0, and no option writes the result.
   bool writable = true;
   std::vector<PlannedShard> shards;
-  // config.json, recipe.yaml, model.safetensors.index.json: name and contents.
+  // config.json, recipe.yaml, model.safetensors.index.json, .tersor (finished_output.h): name and contents.
   std::vector<std::pair<std::string, std::string>> texts;
   std::vector<OtherFile> carried;   // copied as they are
   std::vector<std::string> ignore;  // as config.json has it
