@@ -70,6 +70,47 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
+// The snapshot of a repository in the cache. `kind` is how the cache's folders call it ("models"), `noun` how
+// messages do; `what` else may be given.
+fs::path snapshot_folder(const std::string& name, std::string_view kind, std::string_view noun,
+                         std::string_view what) {
+  const std::optional<HubId> id = parse_hub_id(name);
+  if (!id) throw input_error(fmt::format("there is no {} {}", what, name), "check the path");
+
+  const fs::path cache = hub_cache_folder();
+  std::string folder = fmt::format("{}--{}", kind, id->repository);
+  for (size_t slash; (slash = folder.find('/')) != folder.npos;) folder.replace(slash, 1, "--");
+  const fs::path repository = cache / folder;
+  std::error_code error;
+  const std::string download =
+      fmt::format("hf download {}{}{}", kind == "models" ? "" : fmt::format("--repo-type {} ", noun),
+                  id->repository, id->revision == "main" ? "" : " --revision " + id->revision);
+  if (!fs::is_directory(repository, error)) {
+    throw input_error(fmt::format("there is no {} {}, and the Hugging Face cache {} holds no {} of that name",
+                                  what, name, cache.string(), noun),
+                      fmt::format("download it with `{}`, or give the path of a {}", download, what));
+  }
+  fs::path snapshot = repository / "snapshots" / id->revision;  // a commit, given in full
+  const fs::path ref = repository / "refs" / id->revision;
+  if (fs::is_regular_file(ref, error)) {
+    const std::string commit = first_line(ref);
+    if (!is_safe_name(commit, 1))
+      throw input_error(fmt::format("{} does not hold a commit", ref.string()),
+                        fmt::format("run `{}`", download));
+    snapshot = repository / "snapshots" / commit;
+  }
+  if (!fs::is_directory(snapshot, error)) {
+    std::vector<std::string> known = names_in(repository / "refs");
+    std::ranges::copy(names_in(repository / "snapshots"), std::back_inserter(known));
+    throw input_error(fmt::format("the Hugging Face cache {} holds {}, but not its revision `{}`",
+                                  cache.string(), id->repository, id->revision),
+                      known.empty() ? fmt::format("download it with `{}`", download)
+                                    : fmt::format("download it with `{}`, or give one that is there: {}",
+                                                  download, quoted_list(known)));
+  }
+  return snapshot;
+}
+
 }  // namespace
 
 fs::path hub_cache_folder() {
@@ -100,40 +141,11 @@ fs::path resolve_model_folder(const std::string& model) {
   if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
     throw io_error(ErrorCode::kInput, "open", model, error.value());
 
-  const std::optional<HubId> id = parse_hub_id(model);
-  if (!id) throw input_error(fmt::format("there is no folder {}", model), "check the path");
+  return snapshot_folder(model, "models", "model", "folder");
+}
 
-  const fs::path cache = hub_cache_folder();
-  std::string folder = "models--" + id->repository;
-  for (size_t slash; (slash = folder.find('/')) != folder.npos;) folder.replace(slash, 1, "--");
-  const fs::path repository = cache / folder;
-  const std::string download = fmt::format("hf download {}{}", id->repository,
-                                           id->revision == "main" ? "" : " --revision " + id->revision);
-  if (!fs::is_directory(repository, error)) {
-    throw input_error(
-        fmt::format("there is no folder {}, and the Hugging Face cache {} holds no model of that name", model,
-                    cache.string()),
-        fmt::format("download it with `{}`, or give the path of a folder", download));
-  }
-  fs::path snapshot = repository / "snapshots" / id->revision;  // a commit, given in full
-  const fs::path ref = repository / "refs" / id->revision;
-  if (fs::is_regular_file(ref, error)) {
-    const std::string commit = first_line(ref);
-    if (!is_safe_name(commit, 1))
-      throw input_error(fmt::format("{} does not hold a commit", ref.string()),
-                        fmt::format("run `{}`", download));
-    snapshot = repository / "snapshots" / commit;
-  }
-  if (!fs::is_directory(snapshot, error)) {
-    std::vector<std::string> known = names_in(repository / "refs");
-    std::ranges::copy(names_in(repository / "snapshots"), std::back_inserter(known));
-    throw input_error(fmt::format("the Hugging Face cache {} holds {}, but not its revision `{}`",
-                                  cache.string(), id->repository, id->revision),
-                      known.empty() ? fmt::format("download it with `{}`", download)
-                                    : fmt::format("download it with `{}`, or give one that is there: {}",
-                                                  download, quoted_list(known)));
-  }
-  return snapshot;
+fs::path resolve_dataset_folder(const std::string& dataset) {
+  return snapshot_folder(dataset, "datasets", "dataset", "file or folder");
 }
 
 }  // namespace tersor
