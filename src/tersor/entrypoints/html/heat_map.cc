@@ -6,14 +6,16 @@
 
 #include <fmt/format.h>
 
+#include "tersor/base/utf8.h"
 #include "tersor/entrypoints/html/axis.h"
 #include "tersor/entrypoints/html/markup.h"
 
 namespace tersor::html {
 namespace {
 
-constexpr double kWidth = 1000, kLeft = 150, kTop = 30, kGap = 1;
-constexpr double kMostWidth = 54;  // of a cell
+constexpr double kWidth = 1000, kTop = 30, kGap = 1;
+constexpr size_t kNameLength = 26;  // of rows; longer ones are cut
+constexpr double kMostWidth = 54;   // of a cell
 constexpr double kLeastLegendRight = 560;
 constexpr double kSwatch = 14;  // width of a colour in the legend
 
@@ -61,8 +63,12 @@ std::string to_svg(const HeatMap& map) {
   Range range;
   for (const double v : map.values) range.add(v);
   const size_t rows = map.rows.size(), columns = map.columns.size();
+  size_t letters = 8;
+  for (const std::string& name : map.rows)
+    letters = std::max(letters, std::min(count_code_points(name), kNameLength));
+  const double left = 12 + 7.2 * static_cast<double>(letters);
   const double width =
-      std::min((kWidth - kLeft) / static_cast<double>(std::max<size_t>(columns, 1)), kMostWidth);
+      std::min((kWidth - left) / static_cast<double>(std::max<size_t>(columns, 1)), kMostWidth);
   const double height = std::clamp(width, 14.0, 22.0);
   // Cells stand apart where they are wide enough to spare the room.
   const double gap_x = width >= 5 ? kGap : 0;
@@ -70,14 +76,14 @@ std::string to_svg(const HeatMap& map) {
   std::string out = fmt::format(R"(<svg role="img" aria-label="{}" viewBox="0 0 {} {}">)", escaped(map.label),
                                 coordinate(kWidth), coordinate(bottom + 36));
   append_legend(out, map, range,
-                std::max(kLeft + width * static_cast<double>(columns) - gap_x, kLeastLegendRight));
+                std::max(left + width * static_cast<double>(columns) - gap_x, kLeastLegendRight));
   const auto back = std::back_inserter(out);
   for (size_t r = 0; r < rows; ++r) {
     const double y = kTop + height * static_cast<double>(r);
-    fmt::format_to(back, R"(<text class="end" x="{}" y="{}" dy=".32em">{}</text>)", coordinate(kLeft - 8),
-                   coordinate(y + height / 2), escaped(map.rows[r], 20));
+    fmt::format_to(back, R"(<text class="end" x="{}" y="{}" dy=".32em">{}</text>)", coordinate(left - 8),
+                   coordinate(y + height / 2), escaped(map.rows[r], kNameLength));
     for (size_t c = 0; c < columns; ++c) {
-      const double x = kLeft + width * static_cast<double>(c);
+      const double x = left + width * static_cast<double>(c);
       fmt::format_to(
           back, R"(<rect class="{}" x="{:.2f}" y="{}" width="{:.2f}" height="{}"><title>{}</title></rect>)",
           colour(map.values[r * columns + c], range, map.alarm), x, coordinate(y), width - gap_x,
@@ -89,11 +95,11 @@ std::string to_svg(const HeatMap& map) {
   const size_t step = label_step(columns, static_cast<size_t>(width * static_cast<double>(columns) / 30));
   for (size_t c = 0; c < columns; c += step) {
     fmt::format_to(back, R"(<text class="middle" x="{}" y="{}">{}</text>)",
-                   coordinate(kLeft + width * (static_cast<double>(c) + 0.5)), coordinate(bottom + 15),
+                   coordinate(left + width * (static_cast<double>(c) + 0.5)), coordinate(bottom + 15),
                    escaped(map.columns[c], 8));
   }
   fmt::format_to(back, R"(<text class="middle" x="{}" y="{}">{}</text></svg>)",
-                 coordinate(kLeft + width * static_cast<double>(columns) / 2), coordinate(bottom + 31),
+                 coordinate(left + width * static_cast<double>(columns) / 2), coordinate(bottom + 31),
                  escaped(map.column_title));
   return out + "\n";
 }

@@ -12,7 +12,7 @@
 namespace tersor::html {
 namespace {
 
-constexpr size_t kNameLength = 22;  // of names at lines; longer ones are cut
+constexpr size_t kNameLength = 26;  // of names at lines; longer ones are cut
 constexpr double kNameGap = 15;     // between the names of lines: their font is 12 units high
 
 // Where things stand. Columns are layers, one beside the other, whatever their numbers are.

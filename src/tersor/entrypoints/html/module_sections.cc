@@ -27,9 +27,9 @@ void add_class_table(std::string& out, const Summary& s) {
   for (size_t i = 0; i < s.classes.size() && i < kListedModules; ++i) {
     const ClassSummary& c = s.classes[i];
     add(out,
-        R"(<tr><td class="name"><svg class="swatch {}" viewBox="0 0 22 10"><path d="M0 5H22"/></svg>{}</td>)"
+        R"(<tr><td><svg class="swatch {}" viewBox="0 0 22 10"><path d="M0 5H22"/></svg>{}</td>)"
         R"(<td class="n">{}</td><td>{}</td><td class="n">{}</td><td class="n">{}</td><td class="n">{}</td>)"
-        R"(<td class="n">{}</td><td class="any">{}</td><td class="n">{}</td></tr>)"
+        R"(<td class="n">{}</td><td class="long soft">{}</td><td class="n">{}</td></tr>)"
         "\n",
         series_style(i), escaped(c.name, 60), format_count(c.modules), escaped(c.scheme, 40),
         percent(c.error.value()), percent(c.comparison.rounding.value()), change_text(c.comparison.change()),
@@ -60,7 +60,7 @@ void add_module_table(std::string& out, const CompressionReport& r, const Summar
              : "All modules, largest error first");
   for (const LinearReport* l : order) {
     add(out,
-        R"(<tr><td class="name">{}</td><td>{}</td><td class="n">{}</td><td class="n">{}</td><td class="n">{}</td>)"
+        R"(<tr><td class="long">{}</td><td>{}</td><td class="n">{}</td><td class="n">{}</td><td class="n">{}</td>)"
         R"(<td class="n">{}</td></tr>)"
         "\n",
         escaped(l->module), escaped(l->scheme, 40), percent(l->output_error), percent(l->rounding_error),

@@ -39,7 +39,7 @@ void add_sizes(std::string& out, const CompressionReport& r) {
     after.parts.push_back(
         {static_cast<double>(p.output_bytes), "part " + style, p.name + ": " + format_bytes(p.output_bytes)});
     add(rows,
-        R"(<tr><td class="name"><span class="box {}"></span>{}</td><td class="n">{}</td><td class="n">{}</td></tr>)"
+        R"(<tr><td class="long"><span class="box {}"></span>{}</td><td class="n">{}</td><td class="n">{}</td></tr>)"
         "\n",
         style, escaped(p.name, 60), format_bytes(p.source_bytes), format_bytes(p.output_bytes));
   }
@@ -69,7 +69,7 @@ void add_phases(std::string& out, const CompressionReport& r) {
     const std::string style = part_style(i, has_rest && i + 1 == phases.size());
     bar.parts.push_back({p.seconds, "part " + style, p.name + ": " + duration(p.seconds)});
     add(rows,
-        R"(<tr><td class="name"><span class="box {}"></span>{}</td><td class="n">{}</td><td class="n">{}</td></tr>)"
+        R"(<tr><td class="long"><span class="box {}"></span>{}</td><td class="n">{}</td><td class="n">{}</td></tr>)"
         "\n",
         style, escaped(p.name, 60), duration(p.seconds),
         total > 0 ? fmt::format("{:.0f} %", 100 * p.seconds / total) : "–");

@@ -60,8 +60,8 @@ th { text-align: left; font-weight: 500; color: var(--soft); font-size: 12.5px; 
 th, td { padding: 6px 14px 6px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; vertical-align: top; }
 tbody tr:hover { background: var(--panel); }
 th.n, td.n { text-align: right; }
-td.name, td.any { white-space: normal; overflow-wrap: anywhere; min-width: 11em; }
-td.any { color: var(--soft); }
+td.long { white-space: normal; overflow-wrap: anywhere; min-width: 10em; }
+td.soft { color: var(--soft); }
 tr > :last-child { padding-right: 0; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 0 56px; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: 5px 22px; margin: 0; font-size: 14px; }
@@ -102,7 +102,7 @@ svg .name { fill: var(--ink); cursor: default; }
 .h4 { fill: var(--h4); } .h5 { fill: var(--h5); } .h6 { fill: var(--h6); } .h7 { fill: var(--h7); }
 .h8 { fill: var(--h8); } .h9 { fill: var(--h9); } .h10 { fill: var(--h10); } .h11 { fill: var(--h11); }
 .map rect:hover { stroke: var(--ink); stroke-width: 1.5; }
-@media (max-width: 560px) { .panels { grid-template-columns: 1fr 1fr; } main, header, footer { padding: 0 16px; } }
+@media (max-width: 560px) { .panels { grid-template-columns: 1fr 1fr; } main, header, footer { padding-left: 16px; padding-right: 16px; } }
 @media print {
   figure, .tile, tr { break-inside: avoid; }
   .tall { max-height: none; overflow: visible; }
