@@ -21,6 +21,8 @@ foreach(module ${TERSOR_MODULES})
 endforeach()
 install(TARGETS ${_targets} EXPORT tersorTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS tersor RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/data/calibration/builtin.txt ${PROJECT_SOURCE_DIR}/data/calibration/README.md
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/tersor/calibration)
 foreach(header ${TERSOR_PUBLIC_HEADERS})
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES ${PROJECT_SOURCE_DIR}/src/tersor/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tersor/${folder})

@@ -36,8 +36,15 @@ set(TERSOR_LIB_utf8proc PkgConfig::utf8proc)
 set(TERSOR_LIB_dnnl tersor_math::dnnl)
 set(TERSOR_LIB_openblas tersor_math::openblas)
 set(TERSOR_LIB_openmp OpenMP::OpenMP_CXX)
+# Apache Arrow reads Parquet datasets. Debian has no package of it before 13: it may be missing.
+find_package(Parquet QUIET)
+if(TARGET Parquet::parquet_shared)
+  set(TERSOR_LIB_arrow Parquet::parquet_shared Arrow::arrow_shared)
+else()
+  message(STATUS "Apache Arrow (libparquet-dev) not found: tersor will read no Parquet datasets")
+endif()
 # What no header of ours includes: whoever uses the module is compiled without their flags.
-set(TERSOR_HIDDEN_LIBS dnnl openblas openmp)
+set(TERSOR_HIDDEN_LIBS dnnl openblas openmp arrow)
 
 # Reads modules.txt into TERSOR_MODULES and, per module, TERSOR_DEPS_<m> and TERSOR_THIRD_<m>.
 macro(tersor_read_modules file)

@@ -12,6 +12,7 @@ import sys
 THIRD_PARTY = {  # include prefix -> name in modules.txt
     "fmt/": "fmt", "hwy/": "hwy", "nlohmann/": "nlohmann", "yaml-cpp/": "yaml-cpp", "CLI/": "CLI",
     "pcre2.h": "pcre2", "xxhash.h": "xxhash", "utf8proc.h": "utf8proc", "dnnl": "dnnl", "cblas.h": "openblas", "lapacke.h": "openblas",
+    "arrow/": "arrow", "parquet/": "arrow",
 }
 ONE_WRAPPER = {"nlohmann/": "io/json.h", "yaml-cpp/": "io/yaml.cc", "pcre2.h": "base/regex.cc",
                "utf8proc.h": "tokenizer/unicode_normalize.cc"}

@@ -56,6 +56,7 @@ struct CalibrationData {
   size_t asked = 0;   // samples asked for; samples.size() is less when the dataset has too little
   size_t tokens = 0;  // of all samples
   bool packed = false;
+  bool builtin = false;  // no dataset was given
   // For the user, a sentence each: too few samples, documents left out, the split that was chosen.
   std::vector<std::string> notes;
 };

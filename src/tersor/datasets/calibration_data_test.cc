@@ -12,12 +12,14 @@
 #include <gtest/gtest.h>
 
 #include "tersor/base/error.h"
+#include "tersor/datasets/builtin_text.h"
 #include "tersor/datasets/sampling.h"
 #include "tersor/io/file.h"
 
 namespace tersor {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using Ids = std::vector<int32_t>;
@@ -91,7 +93,7 @@ TEST(Calibration, RecordsGiveOneSampleEachCutAtTheLength) {
   EXPECT_EQ(data.asked, 4u);
   EXPECT_EQ(data.tokens, first.size() + second.size());
   EXPECT_FALSE(data.packed);
-  EXPECT_THAT(data.notes, ElementsAre("the dataset has 2 samples, 4 were asked for"));
+  EXPECT_THAT(data.notes, ElementsAre(HasSubstr("a.jsonl has 2 samples, 4 were asked for")));
   EXPECT_EQ(data.hash, hash_samples(data.samples));
 }
 
@@ -217,7 +219,7 @@ TEST(Calibration, JsonFilesMayHoldOneListAndTokenIds) {
   const CalibrationData data = load(request_of(file, 4, 9));
   EXPECT_THAT(data.samples, ElementsAre(Ids{9, 8, 7, 6, 5, 4, 3, 2, 1}, Ids{1, 1, 1, 1, 1, 1, 1, 1}));
   EXPECT_THAT(data.notes, ElementsAre("2 documents with fewer than 8 tokens left out",
-                                      "the dataset has 2 samples, 4 were asked for"));
+                                      HasSubstr("a.json has 2 samples, 4 were asked for")));
 }
 
 TEST(Calibration, SplitsAreChosenByName) {
@@ -350,6 +352,82 @@ TEST(Calibration, HubDatasetsAreFoundInTheLocalCache) {
   EXPECT_EQ(data.description, "org/chats (1 JSON file)");
   EXPECT_THAT(absent.message, HasSubstr("holds no dataset of that name"));
   EXPECT_THAT(absent.help, HasSubstr("hf download --repo-type dataset org/other"));
+}
+
+TEST(Calibration, WithoutADatasetTheBuiltInTextIsUsedAndSaid) {
+  CalibrationRequest request = request_of("", 200, 512);
+  const CalibrationData data = load(request);
+  EXPECT_EQ(data.samples.size(), 200u);
+  for (const Ids& ids : data.samples) EXPECT_EQ(ids.size(), 512u);
+  EXPECT_TRUE(data.packed);
+  EXPECT_TRUE(data.builtin);
+  EXPECT_EQ(data.description, "the built-in calibration text");
+  EXPECT_THAT(data.notes, ElementsAre(HasSubstr("no dataset was given")));
+
+  const std::string file = std::string(TERSOR_SOURCE_DIR) + "/data/calibration/builtin.txt";
+  EXPECT_EQ(datasets::builtin_text(), read_file(file, 1 << 22));
+  const datasets::Documents documents = datasets::builtin_documents();
+  EXPECT_EQ(documents.count, data.documents);
+  EXPECT_GT(documents.count, 100u);
+  std::string joined;
+  for (size_t i = 0; i < documents.count; ++i)
+    joined += (i == 0 ? "" : "\n\f\n") + std::get<datasets::Text>(documents.read(i).content).utf8;
+  EXPECT_EQ(joined, datasets::builtin_text());
+}
+
+TEST(Calibration, TokensAreKeptForTheNextRunUntilSomethingChanges) {
+  const TempFolder folder;
+  ::setenv("XDG_CACHE_HOME", (folder / "cache").c_str(), 1);
+  const auto cached_files = [&] {
+    std::vector<std::filesystem::path> files;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder / "cache/tersor/calibration", error))
+      files.push_back(entry.path());
+    return files;
+  };
+  std::string text;
+  for (size_t i = 0; i < 10; ++i) text += sentence(i);
+  CalibrationRequest request = request_of(folder.write("a.txt", text), 4, 16);
+  const CalibrationData without = load(request);
+  EXPECT_TRUE(cached_files().empty());
+  request.cache = true;
+  const CalibrationData made = load(request), found = load(request);
+  EXPECT_EQ(made.hash, without.hash);
+  ASSERT_EQ(cached_files().size(), 1u);
+  EXPECT_EQ(found.samples, made.samples);
+  EXPECT_EQ(found.documents, made.documents);
+  EXPECT_EQ(found.notes, made.notes);
+
+  // A damaged cache is found, said and made anew.
+  const std::filesystem::path file = cached_files().front();
+  std::string bytes = read_file(file, 1 << 20);
+  bytes[bytes.size() / 2] ^= 1;
+  folder.write(file.lexically_relative(folder.path()).string(), bytes);
+  const CalibrationData again = load(request);
+  EXPECT_EQ(again.samples, made.samples);
+  EXPECT_THAT(again.notes, Contains(HasSubstr("was damaged: tokenized anew")));
+  EXPECT_THAT(load(request).notes, testing::Not(Contains(HasSubstr("damaged"))));
+
+  // Other data, options or tokenizers never meet it.
+  folder.write("a.txt", "Other words. " + text);
+  EXPECT_NE(load(request).hash, made.hash);
+  request.max_seq_length = 17;
+  load(request);
+  request.shuffle = true;
+  load(request);
+  EXPECT_EQ(cached_files().size(), 4u);
+  ::unsetenv("XDG_CACHE_HOME");
+}
+
+TEST(Calibration, TokenizersAreToldApartByTheirContents) {
+  const std::string path = std::string(TERSOR_SOURCE_DIR) + "/models/tiny/tokenizer.json";
+  const std::string json = read_file(path, 1 << 24);
+  const Tokenizer bare = Tokenizer::from_json(json, path);
+  EXPECT_EQ(bare.content_hash(), Tokenizer::from_json(json, "elsewhere").content_hash());
+  EXPECT_NE(bare.content_hash(), Tokenizer::from_json(json + "\n", path).content_hash());
+  EXPECT_NE(bare.content_hash(), tiny().content_hash());  // it has a chat template
+  EXPECT_EQ(tiny().content_hash(),
+            Tokenizer::load(std::string(TERSOR_SOURCE_DIR) + "/models/tiny").content_hash());
 }
 
 }  // namespace

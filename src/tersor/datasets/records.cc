@@ -1,7 +1,6 @@
 #include "tersor/datasets/records.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory>
 
@@ -18,9 +17,6 @@ namespace tersor::datasets {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Where to look when the record has no "text" and no other column was named.
-constexpr std::array<const char*, 3> kOtherColumns = {"messages", "conversations", "input_ids"};
 
 const Json& column_of(const Json& record, const std::string& text_column, std::string& name,
                       const std::string& place) {

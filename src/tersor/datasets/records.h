@@ -6,6 +6,7 @@
 //   {"input_ids": [1, 17, …]}                                        token ids
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -15,6 +16,9 @@
 #include "tersor/io/json.h"
 
 namespace tersor::datasets {
+
+// Where the text is looked for when no column was named and there is no "text".
+inline constexpr std::array<const char*, 3> kOtherColumns = {"messages", "conversations", "input_ids"};
 
 // The document of one record; `place` names it in errors. Throws Error(kInput) when there is no column of
 // that name (naming those that there are) or it holds something else.

@@ -143,12 +143,26 @@ class Encoder {
   std::optional<ChatTemplate> chat_;
 };
 
-Samples one_per_document(const Documents& documents, const std::vector<size_t>& order, Encoder& encoder,
+// Documents in their own order, or shuffled.
+class Order {
+ public:
+  Order(size_t count, const SamplingOptions& options)
+      : count_(count),
+        shuffled_(options.shuffle ? shuffled_order(count, options.seed) : std::vector<size_t>()) {}
+
+  size_t count() const { return count_; }
+  size_t operator[](size_t i) const { return shuffled_.empty() ? i : shuffled_[i]; }
+
+ private:
+  size_t count_;
+  std::vector<size_t> shuffled_;
+};
+
+Samples one_per_document(const Documents& documents, const Order& order, Encoder& encoder,
                          const SamplingOptions& options) {
   Samples out;
-  for (const size_t i : order) {
-    if (out.ids.size() == options.samples) break;
-    Ids ids = encoder.cut(documents.read(i), options.max_seq_length);
+  for (size_t i = 0; i < order.count() && out.ids.size() < options.samples; ++i) {
+    Ids ids = encoder.cut(documents.read(order[i]), options.max_seq_length);
     ++out.documents_read;
     if (ids.size() < kMinSampleTokens) {
       ++out.too_short;
@@ -159,19 +173,19 @@ Samples one_per_document(const Documents& documents, const std::vector<size_t>& 
   return out;
 }
 
-Samples packed(const Documents& documents, const std::vector<size_t>& order, Encoder& encoder,
+Samples packed(const Documents& documents, const Order& order, Encoder& encoder,
                const SamplingOptions& options) {
   const Ids& prefix = encoder.prefix();
   // A sample that had room for nothing but its prefix would go on for ever.
   const bool has_room = prefix.size() < options.max_seq_length;
   Samples out;
   Ids sample;
-  for (const size_t i : order) {
+  for (size_t i = 0; i < order.count(); ++i) {
     const size_t missing = options.samples - out.ids.size();
     if (missing == 0 && !options.draw_pieces) break;
-    const Ids ids = encoder.whole(documents.read(i), options.draw_pieces
-                                                         ? std::numeric_limits<size_t>::max() / kBytesPerToken
-                                                         : missing * options.max_seq_length);
+    const Ids ids = encoder.whole(documents.read(order[i]),
+                                  options.draw_pieces ? std::numeric_limits<size_t>::max() / kBytesPerToken
+                                                      : missing * options.max_seq_length);
     ++out.documents_read;
     for (size_t at = 0; at < ids.size();) {
       if (sample.empty() && at > 0 && has_room) sample = prefix;
@@ -198,9 +212,7 @@ std::vector<size_t> shuffled_order(size_t count, uint64_t seed) {
 
 Samples draw_samples(const Documents& documents, const Tokenizer& tokenizer, const SamplingOptions& options,
                      uint64_t vocab_size) {
-  std::vector<size_t> order(documents.count);
-  std::iota(order.begin(), order.end(), size_t{0});
-  if (options.shuffle) order = shuffled_order(documents.count, options.seed);
+  const Order order(documents.count, options);
   Encoder encoder(tokenizer, vocab_size);
   if (!options.packing) return one_per_document(documents, order, encoder, options);
   Samples out = packed(documents, order, encoder, options);

@@ -10,6 +10,8 @@
 
 #include "tersor/base/error.h"
 #include "tersor/base/utf8.h"
+#include "tersor/io/file.h"
+#include "tersor/io/hash.h"
 #include "tersor/io/json.h"
 #include "tersor/tokenizer/added_tokens.h"
 #include "tersor/tokenizer/bpe.h"
@@ -32,6 +34,7 @@ namespace {
 // Normalization can make text longer; offsets into it are 32 bits, and the byte alphabet doubles it once
 // more.
 constexpr uint64_t kMaxNormalizedBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxJsonBytes = uint64_t{1} << 30;
 
 using Model = std::variant<BpeModel, UnigramModel, WordLevelModel, WordPieceModel>;
 
@@ -100,6 +103,21 @@ void encode_piece(const BpeModel& model, std::string_view piece, WordCache& cach
   if (begin < piece.size()) encode_word(model, piece.substr(begin), cache, out);
 }
 
+uint64_t hash_of_contents(std::string_view json, const TokenizerConfig& beside) {
+  std::string all = hash_hex(json);
+  const auto add = [&](std::string_view text) { all += hash_hex(text); };
+  for (const auto* map : {&beside.special_tokens, &beside.chat_templates}) {
+    for (const auto& [name, text] : *map) add(name), add(text);
+    add("");  // where one list ends
+  }
+  for (const AddedToken& token : beside.added_tokens) {
+    add(token.content);
+    add(std::string{"01"[token.single_word], "01"[token.lstrip], "01"[token.rstrip], "01"[token.normalized],
+                    "01"[token.special]});
+  }
+  return hash64(std::as_bytes(std::span(all)));
+}
+
 }  // namespace
 
 struct Tokenizer::Impl {
@@ -112,9 +130,10 @@ struct Tokenizer::Impl {
   Decoder decoder;
   AddedTokens added;
   TokenizerConfig config;
+  uint64_t content_hash = 0;
 
   Impl(const Json& json, const std::string& origin, TokenizerConfig beside);
-  static std::shared_ptr<const Impl> make(const Json& json, const std::string& origin,
+  static std::shared_ptr<const Impl> make(std::string_view text, const std::string& origin,
                                           TokenizerConfig beside);
 
   const Vocabulary& vocabulary() const {
@@ -214,12 +233,15 @@ void Tokenizer::Impl::encode_text(std::string_view text, bool at_start, Pieces& 
       model);
 }
 
-std::shared_ptr<const Tokenizer::Impl> Tokenizer::Impl::make(const Json& json, const std::string& origin,
+std::shared_ptr<const Tokenizer::Impl> Tokenizer::Impl::make(std::string_view text, const std::string& origin,
                                                              TokenizerConfig beside) {
+  const Json json = parse_json(text, origin);
   if (!json.is_object())
     throw input_error(fmt::format("{}: expected an object, found {}", origin, json.type_name()));
   try {
-    return std::make_shared<const Impl>(json, origin, std::move(beside));
+    auto impl = std::make_shared<Impl>(json, origin, std::move(beside));
+    impl->content_hash = hash_of_contents(text, impl->config);
+    return impl;
   } catch (const Json::exception& e) {
     throw input_error(fmt::format("{}: not the layout of a tokenizer.json: {}", origin, e.what()));
   }
@@ -236,11 +258,11 @@ Tokenizer Tokenizer::load(const std::filesystem::path& folder) {
               "transformers to get a tokenizer.json"
             : "the tokenizer is read from tokenizer.json, which lies beside the model's weights on the Hub");
   }
-  return Tokenizer(Impl::make(read_json_file(file), file.string(), read_tokenizer_config(folder)));
+  return Tokenizer(Impl::make(read_file(file, kMaxJsonBytes), file.string(), read_tokenizer_config(folder)));
 }
 
 Tokenizer Tokenizer::from_json(std::string_view text, const std::string& origin) {
-  return Tokenizer(Impl::make(parse_json(text, origin), origin, TokenizerConfig{}));
+  return Tokenizer(Impl::make(text, origin, TokenizerConfig{}));
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
@@ -299,6 +321,8 @@ size_t Tokenizer::vocab_size() const {
   for (const auto& [content, id] : impl_->added.ids()) size += !impl_->vocabulary().find(content);
   return size;
 }
+
+uint64_t Tokenizer::content_hash() const { return impl_->content_hash; }
 
 size_t Tokenizer::id_limit() const { return impl_->id_limit(); }
 

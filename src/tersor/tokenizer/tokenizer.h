@@ -54,6 +54,9 @@ class Tokenizer {
   std::optional<int32_t> token_to_id(std::string_view token) const;
   std::optional<std::string> id_to_token(int32_t id) const;
 
+  // Of everything that encode() and the chat templates depend on: equal for the same files.
+  uint64_t content_hash() const;
+
   // "bos_token" → "<s>", and so on, from tokenizer_config.json and special_tokens_map.json.
   const std::map<std::string, std::string>& special_tokens() const;
   // The id of a special token by name ("eos_token"), nullopt when the model has none.
