@@ -110,7 +110,10 @@ void add_experts(std::string& out, const CompressionReport& r) {
                                                    : LinearReport::kUnknown);
     }
   }
-  map.format = [](double v) { return format_count(static_cast<uint64_t>(v)); };
+  // A count near 2^64 is 2^64 as a double, and no uint64_t.
+  map.format = [](double v) {
+    return v < 0x1p63 ? format_count(static_cast<uint64_t>(v)) : fmt::format("{:.3g}", v);
+  };
   map.tooltip = [&](size_t row, size_t e) {
     const ExpertTokens& layer = r.experts[row];
     return e < layer.tokens.size()
