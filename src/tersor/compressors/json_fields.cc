@@ -16,7 +16,7 @@ std::string shown(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return fmt::format("an array of {}", value.size());
   constexpr size_t kLongest = 60;
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  std::string text = json_text(value);
   if (text.size() > kLongest) text = text.substr(0, kLongest) + "…";
   return text;
 }

@@ -10,7 +10,7 @@
 #include "tersor/datasets/text_files.h"
 #include "tersor/io/file.h"
 #include "tersor/io/json_tree.h"
-#include "tersor/io/python_floats.h"
+#include "tersor/io/python_numbers.h"
 #include "tersor/tokenizer/tokenizer.h"
 
 namespace tersor::datasets {

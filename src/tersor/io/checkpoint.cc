@@ -1,6 +1,7 @@
 #include "tersor/io/checkpoint.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <exception>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
@@ -236,6 +238,9 @@ void place_other_files(FolderListing top, Checkpoint& checkpoint) {
     const std::string& path = file.relative_path;
     const bool is_shard = std::ranges::binary_search(checkpoint.shards, path, {}, &Shard::file_name);
     if (is_shard || path == kConfigName || (checkpoint.has_index && path == kIndexName)) continue;
+    // Now rather than when it is copied, at the end.
+    if (file.problem.empty() && ::access(file.resolved.c_str(), R_OK) != 0)
+      throw io_error(ErrorCode::kInput, "read", checkpoint.folder / path, errno);
     if (file.suspect) {
       throw input_error(fmt::format("{} {}", (checkpoint.folder / path).string(), file.problem),
                         "put the file itself in its place, or remove it");
@@ -269,7 +274,7 @@ Checkpoint open_checkpoint(const std::string& model) {
   checkpoint.config = read_json_file(required_file(top, folder, kConfigName).resolved);
   if (!checkpoint.config.is_object()) {
     throw input_error(fmt::format("{} was expected to hold a JSON object, it holds {}",
-                                  (folder / kConfigName).string(), checkpoint.config.type_name()),
+                                  (folder / kConfigName).string(), json_kind(checkpoint.config)),
                       "take config.json from the model's original checkpoint");
   }
 

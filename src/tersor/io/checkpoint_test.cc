@@ -184,7 +184,7 @@ TEST_F(CheckpointTest, RefusesABadConfig) {
     EXPECT_THAT(error(), HasSubstr("config.json was expected to hold a JSON object")) << text;
   }
   folder.write("config.json", "{");
-  EXPECT_THAT(error(), HasSubstr("config.json: not valid JSON"));
+  EXPECT_THAT(error(), HasSubstr("config.json: ends in the middle, at line 1, column 2"));
   fs::remove(folder / "config.json");
   EXPECT_THAT(error(), HasSubstr("holds no config.json | give the folder"));
   folder.write("params.json", "{}");

@@ -29,7 +29,9 @@ Error io_error(ErrorCode code, std::string_view what, const std::filesystem::pat
     case EACCES:
     case EPERM:
     case EROFS:
-      help = "check the permissions of the folder, or give another one";
+      help = code == ErrorCode::kInput
+                 ? fmt::format("let this user read it (`chmod u+r {}`), or run as one who may", path.string())
+                 : "check the permissions of the folder, or give another one";
       break;
     case EFBIG:
       help = "the limit is the user's (`ulimit -f`) or the file system's: raise it or give another folder";

@@ -1,5 +1,6 @@
 #include "tersor/io/file.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -52,6 +53,13 @@ TEST(File, WritesAndReadsAtPlaces) {
               HasSubstr("f ends at byte 10, but bytes 8 to 11 were expected in it"));
   EXPECT_THAT(error_of(ErrorCode::kInput, [&] { (void)read_file(folder / "f", 9); }),
               HasSubstr("has 10 bytes"));
+}
+
+TEST(File, WhatMayNotBeReadSaysHowToMendIt) {
+  const Error error = io_error(ErrorCode::kInput, "open", "/m/model.safetensors", EACCES);
+  EXPECT_STREQ(error.what(), "cannot open /m/model.safetensors: Permission denied");
+  EXPECT_THAT(error.help(), HasSubstr("`chmod u+r /m/model.safetensors`"));
+  EXPECT_THAT(io_error(ErrorCode::kRuntime, "open", "/m/x", EACCES).help(), HasSubstr("or give another one"));
 }
 
 TEST(File, StreamsAreReadToTheirEnd) {

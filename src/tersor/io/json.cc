@@ -7,9 +7,10 @@
 
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
+#include "tersor/base/utf8.h"
 #include "tersor/io/file.h"
 #include "tersor/io/json_tree.h"
-#include "tersor/io/python_floats.h"
+#include "tersor/io/python_numbers.h"
 
 namespace tersor {
 namespace {
@@ -17,14 +18,26 @@ namespace {
 constexpr size_t kMaxDepth = 256;
 constexpr uint64_t kMaxFileBytes = 1ull << 30;
 
-}  // namespace
-
-std::string json_place(std::string_view text, size_t offset) {
+// "line 3, column 14" of a byte offset.
+std::string place_of(std::string_view text, size_t offset) {
   const std::string_view before = text.substr(0, std::min(offset, text.size()));
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
   const size_t start = before.rfind('\n');
   return fmt::format("line {}, column {}", line,
                      before.size() - (start == std::string_view::npos ? 0 : start + 1) + 1);
+}
+
+}  // namespace
+
+std::string json_problem(std::string_view text, size_t read) {
+  // The parser takes a NUL for the end of its input.
+  const size_t nul = text.find('\0');
+  if (nul != text.npos) return fmt::format("not valid JSON at {}", place_of(text, nul));
+  if (const size_t valid = valid_utf8_prefix(text); valid < text.size() && valid < read)
+    return fmt::format("not UTF-8 at {} (byte {})", place_of(text, valid), valid);
+  if (read > text.size() && !text.empty())
+    return fmt::format("ends in the middle, at {}", place_of(text, text.size()));
+  return fmt::format("not valid JSON at {}", place_of(text, read == 0 ? 0 : read - 1));
 }
 
 bool JsonTree::key(std::string& name) {
@@ -37,7 +50,7 @@ bool JsonTree::key(std::string& name) {
 }
 
 bool JsonTree::number_float(Json::number_float_t value, const std::string& text) {
-  if (!is_spelled_float(text)) return put(value);
+  if (!is_spelled_float(text)) return put(whole_or_float(value, text));
   const std::optional<double> meant = spelled_float(text);
   return meant && put(*meant);
 }
@@ -91,9 +104,8 @@ Json parse_json(std::string_view text, const std::string& origin) {
     read = parse_into(tree, text);
   }
   if (read) {
-    throw input_error(
-        fmt::format("{}: not valid JSON at {}", origin, json_place(text, *read == 0 ? 0 : *read - 1)),
-        "the file may be cut short or hand-edited; compare it with the one on the Hub");
+    throw input_error(fmt::format("{}: {}", origin, json_problem(text, *read)),
+                      "the file may be cut short or hand-edited; compare it with the one on the Hub");
   }
   return tree.take();
 }
@@ -104,7 +116,16 @@ Json read_json_file(const std::filesystem::path& path) {
 
 std::string dump_json(const Json& value) {
   const auto dump = [](const Json& v) { return v.dump(2, ' ', true, Json::error_handler_t::replace); };
-  return has_python_float(value) ? dump_with_python_floats(value, dump) : dump(value);
+  return has_python_number(value) ? dump_with_python_numbers(value, dump) : dump(value);
+}
+
+std::string json_text(const Json& value) {
+  return dump_with_python_numbers(
+      value, [](const Json& v) { return v.dump(-1, ' ', true, Json::error_handler_t::replace); });
+}
+
+std::string_view json_kind(const Json& value) {
+  return value.is_binary() ? "a number beyond 64 bits" : value.type_name();
 }
 
 }  // namespace tersor

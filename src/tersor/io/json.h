@@ -15,8 +15,9 @@ namespace tersor {
 using Json = nlohmann::json;
 
 // Parses `text`. `origin` names it in errors (a path). Throws Error(kInput) with line and column when it is
-// not JSON, nests deeper than 256 levels, or repeats a key in one object. NaN, Infinity and -Infinity are
-// taken as Python's json module takes them: config.json of some models holds them.
+// not JSON, nests deeper than 256 levels, or repeats a key in one object. NaN, Infinity, 1E400 and whole
+// numbers of any length are taken as Python's json module takes them (python_numbers.h): a whole number
+// beyond 64 bits is no number to nlohmann, and dump_json writes its digits again.
 Json parse_json(std::string_view text, const std::string& origin);
 
 // Reads and parses a file; a file above 1 GiB is refused.
@@ -25,5 +26,10 @@ Json read_json_file(const std::filesystem::path& path);
 // As the Hub's writers lay it out: 2-space indent, sorted keys, non-ASCII escaped, no newline at the end; a
 // float that is not finite as NaN, Infinity or -Infinity.
 std::string dump_json(const Json& value);
+
+// A value in one line, for messages.
+std::string json_text(const Json& value);
+// "number", "object", …: its type, for messages.
+std::string_view json_kind(const Json& value);
 
 }  // namespace tersor

@@ -12,9 +12,7 @@ namespace {
 
 bool is_nan(const Json& value) { return value.is_number_float() && std::isnan(value.get<double>()); }
 
-std::string short_text(const Json& value) {
-  return printable(value.dump(-1, ' ', true, Json::error_handler_t::replace));
-}
+std::string short_text(const Json& value) { return printable(json_text(value)); }
 
 class Comparison {
  public:

@@ -53,7 +53,8 @@ class JsonTree {
   size_t error_position_ = 0;
 };
 
-// "line 3, column 14" of a byte offset.
-std::string json_place(std::string_view text, size_t offset);
+// What is wrong with a text that is not JSON, where a parser has read `read` bytes of it: "not valid JSON at
+// line 3, column 14", "ends in the middle, …", "not UTF-8 at …".
+std::string json_problem(std::string_view text, size_t read);
 
 }  // namespace tersor

@@ -14,7 +14,7 @@ constexpr uint64_t kMaxSize = uint64_t{1} << 32;  // no dimension of a model com
 
 Error wrong(const ConfigReader& reader, std::string_view key, std::string_view expected, const Json& value) {
   return input_error(fmt::format("{}: `{}` was expected to be {}, it is {}", reader.origin(), key, expected,
-                                 printable(value.dump())),
+                                 printable(json_text(value))),
                      "compare config.json with the model's original one");
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -209,8 +210,32 @@ uint64_t config_uint(const Json& config, const std::string& key) {
   return 0;
 }
 
+namespace {
+
+// Sizes that readers and this program count with: 1E400 and 10^30 are numbers to Python, but none of these.
+void refuse_absurd_sizes(const Checkpoint& checkpoint) {
+  constexpr const char* kSizes[] = {"hidden_size",          "intermediate_size",        "num_hidden_layers",
+                                    "num_attention_heads",  "num_key_value_heads",      "head_dim",
+                                    "vocab_size",           "num_nextn_predict_layers", "num_mtp_layers",
+                                    "mtp_num_hidden_layers"};
+  for (const Json* level : config_levels(checkpoint.config)) {
+    for (const char* key : kSizes) {
+      const auto it = level->find(key);
+      if (it == level->end() || !(it->is_binary() || it->is_number_float())) continue;
+      if (it->is_number_float() && std::isfinite(it->get<double>())) continue;
+      throw input_error(
+          fmt::format("{}: `{}` is {}, which is no size", (checkpoint.folder / "config.json").string(), key,
+                      printable(json_text(*it))),
+          "compare config.json with the model's original one");
+    }
+  }
+}
+
+}  // namespace
+
 ModuleInventory take_inventory(const Checkpoint& checkpoint) {
   refuse_quantized(checkpoint);
+  refuse_absurd_sizes(checkpoint);
   const Json& config = checkpoint.config;
   const uint64_t hidden_layers = config_uint(config, "num_hidden_layers");
   const bool has_mtp = config_uint(config, "num_nextn_predict_layers") > 0 ||

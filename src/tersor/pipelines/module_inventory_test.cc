@@ -4,6 +4,8 @@
 
 #include "temp_folder.h"
 #include "toy_checkpoint.h"
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tersor/base/error.h"
@@ -113,6 +115,26 @@ TEST(Inventory, NamesAllThatIsIgnoredTogether) {
             "`--ignore model.layers.1.mlp.down_proj`");
   EXPECT_EQ(flags_to_ignore(inventory, "model.layers.0.mlp.experts.1.up_proj"),
             "`--ignore 're:model.layers.0.mlp.experts..*'`");
+}
+
+TEST(Inventory, RefusesSizesThatAreNone) {
+  const toy::Sizes sizes;
+  for (const char* number : {"1E400", "1000000000000000000000000000000"}) {
+    const TempFolder folder;
+    toy::write_checkpoint(folder.path(), toy::llama_config(sizes), toy::llama_tensors(sizes));
+    folder.write("config.json", fmt::format(R"({{"model_type": "llama", "hidden_size": {}}})", number));
+    try {
+      take_inventory(open_checkpoint(folder.path().string()));
+      FAIL();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kInput);
+      EXPECT_THAT(e.what(),
+                  testing::EndsWith(fmt::format("config.json: `hidden_size` is {}, which is no size",
+                                                number[1] == 'E' ? "Infinity" : number)));
+    }
+    folder.write("config.json", fmt::format(R"({{"model_type": "llama", "model_max_length": {}}})", number));
+    EXPECT_FALSE(take_inventory(open_checkpoint(folder.path().string())).modules.empty());
+  }
 }
 
 TEST(Inventory, RefusesWhatIsQuantizedAlready) {

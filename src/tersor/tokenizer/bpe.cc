@@ -52,7 +52,7 @@ void BpeModel::read_options(const Json& json, const std::string& origin) {
 // A merge is a pair ["a", "b"], or in older files the string "a b".
 void BpeModel::read_merges(const Json& merges, const std::string& origin) {
   if (!merges.is_array())
-    throw input_error(fmt::format("{}: `merges` must be a list, is {}", origin, merges.type_name()));
+    throw input_error(fmt::format("{}: `merges` must be a list, is {}", origin, json_kind(merges)));
   if (merges.size() > kMaxTokenId)
     throw input_error(fmt::format("{}: {} merges are too many", origin, merges.size()));
   merges_ = FlatMap64(merges.size());

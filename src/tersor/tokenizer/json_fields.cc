@@ -10,14 +10,14 @@ namespace {
 const Json* find(const Json& object, const char* key, const std::string& origin) {
   if (!object.is_object())
     throw input_error(
-        fmt::format("{}: expected an object with the field `{}`, found {}", origin, key, object.type_name()));
+        fmt::format("{}: expected an object with the field `{}`, found {}", origin, key, json_kind(object)));
   const auto it = object.find(key);
   return it == object.end() || it->is_null() ? nullptr : &*it;
 }
 
 Error wrong_type(const char* key, const char* expected, const Json& value, const std::string& origin) {
   return input_error(
-      fmt::format("{}: the field `{}` must be {}, but is {}", origin, key, expected, value.type_name()));
+      fmt::format("{}: the field `{}` must be {}, but is {}", origin, key, expected, json_kind(value)));
 }
 
 }  // namespace

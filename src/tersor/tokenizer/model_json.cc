@@ -9,7 +9,7 @@ namespace tersor::tokenizer {
 Vocabulary parse_vocabulary(const Json& json, const std::string& origin) {
   if (!json.is_object()) {
     throw input_error(
-        fmt::format("{}: `vocab` must be an object of tokens and ids, is {}", origin, json.type_name()));
+        fmt::format("{}: `vocab` must be an object of tokens and ids, is {}", origin, json_kind(json)));
   }
   Vocabulary vocabulary;
   for (const auto& [token, id] : json.items()) {

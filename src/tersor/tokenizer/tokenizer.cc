@@ -237,7 +237,7 @@ std::shared_ptr<const Tokenizer::Impl> Tokenizer::Impl::make(std::string_view te
                                                              TokenizerConfig beside) {
   const Json json = parse_json(text, origin);
   if (!json.is_object())
-    throw input_error(fmt::format("{}: expected an object, found {}", origin, json.type_name()));
+    throw input_error(fmt::format("{}: expected an object, found {}", origin, json_kind(json)));
   try {
     auto impl = std::make_shared<Impl>(json, origin, std::move(beside));
     impl->content_hash = hash_of_contents(text, impl->config);

@@ -88,7 +88,7 @@ TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder) {
     if (!std::filesystem::exists(path)) return;
     const Json json = read_json_file(path);
     if (!json.is_object())
-      throw input_error(fmt::format("{}: expected an object, found {}", path.string(), json.type_name()));
+      throw input_error(fmt::format("{}: expected an object, found {}", path.string(), json_kind(json)));
     (readers(json, path.string(), out), ...);
   };
   read_json("special_tokens_map.json", read_special_tokens);

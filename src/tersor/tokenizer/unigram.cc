@@ -26,7 +26,7 @@ struct Best {
 UnigramModel::UnigramModel(const Json& json, const std::string& origin) : origin_(origin) {
   const Json& vocab = require_field(json, "vocab", origin);
   if (!vocab.is_array())
-    throw input_error(fmt::format("{}: a Unigram `vocab` must be a list, is {}", origin, vocab.type_name()));
+    throw input_error(fmt::format("{}: a Unigram `vocab` must be a list, is {}", origin, json_kind(vocab)));
   if (vocab.size() > kMaxTokenId)
     throw input_error(fmt::format("{}: {} tokens are too many", origin, vocab.size()));
   token_of_node_.push_back(-1);

@@ -13,6 +13,7 @@
 #include "tersor/base/checked_math.h"
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
+#include "tersor/base/utf8.h"
 #include "tersor/io/json.h"
 
 namespace tersor {
@@ -126,7 +127,9 @@ class HeaderParser {
     unexpected(fmt::format("the number {}", printable(text)));
   }
   bool binary(Json::binary_t& /*value*/) { return false; }  // JSON has none
-  bool parse_error(size_t position, const std::string& /*token*/, const Json::exception& /*error*/) {
+  bool parse_error(size_t position, const std::string& token, const Json::exception& error) {
+    constexpr int kNumberTooLarge = 406;
+    if (error.id == kNumberTooLarge) unexpected(fmt::format("the number {}", printable(token)));
     error_position = position;
     return false;
   }
@@ -269,8 +272,12 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, uint64_t data_
   }
   if (nul != json.npos || !Json::sax_parse(json.begin(), json.end(), &parser)) {
     const size_t place = nul != json.npos ? nul + 1 : parser.error_position;
+    const size_t valid = valid_utf8_prefix(json);
     throw input_error(
-        fmt::format("{}: the safetensors header is not valid JSON at its byte {}", origin, place), kDamaged);
+        valid < std::min(place, json.size())
+            ? fmt::format("{}: the safetensors header is not UTF-8 at its byte {}", origin, valid)
+            : fmt::format("{}: the safetensors header is not valid JSON at its byte {}", origin, place),
+        kDamaged);
   }
   SafetensorsHeader header;
   header.tensors = std::move(parser.tensors);

@@ -78,13 +78,20 @@ TEST(SafetensorsHeader, ReadsEveryDType) {
 }
 
 TEST(SafetensorsHeader, RefusesWhatIsNotTheFormat) {
-  EXPECT_THAT(error_of("", 0), HasSubstr("m.safetensors: the safetensors header is empty, a JSON object was expected"));
+  EXPECT_THAT(error_of("", 0),
+              HasSubstr("m.safetensors: the safetensors header is empty, a JSON object was expected"));
   EXPECT_THAT(error_of("[]", 0), HasSubstr("begins otherwise than with `{`, a JSON object was expected"));
   EXPECT_THAT(error_of(" {}", 0), HasSubstr("begins otherwise than with `{`"));
   EXPECT_THAT(error_of("\xEF\xBB\xBF{}", 0), HasSubstr("begins otherwise than with `{`"));
   EXPECT_THAT(error_of(std::string("{}\0{}", 5), 0), HasSubstr("not valid JSON at its byte 3"));
   EXPECT_THAT(error_of("{} x", 0), HasSubstr("not valid JSON"));
-  EXPECT_THAT(error_of("{\"\xFF\":{}}", 0), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error_of("{\"\xFF\":{}}", 0), HasSubstr("the safetensors header is not UTF-8 at its byte 2"));
+  for (const char* number : {"1E400", "1000000000000000019884624838656"}) {
+    EXPECT_THAT(
+        error_of(fmt::format(R"({{"t":{{"dtype":"U8","shape":[{}],"data_offsets":[0,1]}}}})", number), 1),
+        HasSubstr(fmt::format("tensor `t`: `shape` was expected to be an array of sizes, but the number {}",
+                              number)));
+  }
   EXPECT_THAT(error_of(R"({"a":1})", 0),
               HasSubstr("the header's entry `a` was expected to be an object, it is the number 1"));
   EXPECT_THAT(error_of(R"({"a":[]})", 0), HasSubstr("it is an array"));

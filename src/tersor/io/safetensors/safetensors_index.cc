@@ -153,12 +153,11 @@ class IndexParser {
 
 SafetensorsIndex parse_safetensors_index(std::string_view text, const std::string& origin) {
   IndexParser parser(origin);
-  const size_t nul = text.find('\0');  // the parser would take it for the end of the text
-  if (nul != text.npos || !Json::sax_parse(text.begin(), text.end(), &parser)) {
-    const size_t read = nul != text.npos ? nul + 1 : parser.error_position();
-    throw input_error(
-        fmt::format("{}: not valid JSON at {}", origin, json_place(text, read == 0 ? 0 : read - 1)),
-        kDamaged);
+  const bool has_nul = text.find('\0') != text.npos;  // the parser would take it for the end of the text
+  if (has_nul || !Json::sax_parse(text.begin(), text.end(), &parser)) {
+    const std::string problem = json_problem(text, parser.error_position());
+    throw input_error(fmt::format("{}: {}", origin, problem),
+                      problem.starts_with("ends") ? "the download is incomplete: run it again" : kDamaged);
   }
   if (!parser.has_weight_map) throw input_error(fmt::format("{}: it has no `weight_map`", origin), kDamaged);
   if (parser.entries.empty())

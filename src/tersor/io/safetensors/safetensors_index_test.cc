@@ -53,6 +53,9 @@ TEST(SafetensorsIndex, RefusesWhatIsNoIndex) {
   EXPECT_THAT(error_of(""), HasSubstr("not valid JSON at line 1, column 1"));
   EXPECT_THAT(error_of("{\n\"weight_map\": {\"a\": }}"), HasSubstr("not valid JSON at line 2"));
   EXPECT_THAT(error_of(std::string("{}\0", 3)), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error_of("{\"weight_map\": {\"a\": \"m.safetensors\","),
+              HasSubstr("ends in the middle, at line 1, "));
+  EXPECT_THAT(error_of("{\"\xFF\": 1}"), HasSubstr("not UTF-8 at line 1, column 3"));
   EXPECT_THAT(error_of("{}"), HasSubstr("no `weight_map`"));
   EXPECT_THAT(error_of(R"({"weight_map": {}})"), HasSubstr("`weight_map` is empty"));
   for (const char* value : {"[]", "7", "-7", "0.5", "null", "true", "\"x\""}) {

@@ -9,6 +9,7 @@
 #include "tersor/tokenizer/jinja/arguments.h"
 #include "tersor/tokenizer/jinja/builtins.h"
 #include "tersor/tokenizer/jinja/interpreter.h"
+#include "tersor/tokenizer/jinja/operators.h"
 #include "tersor/tokenizer/jinja/python_text.h"
 
 namespace tersor::jinja {
@@ -135,6 +136,7 @@ std::optional<int64_t> parse_integer(std::string_view text, int base) {
   if (rest.empty() || rest[0] == '-' || rest[0] == '+') return std::nullopt;
   int64_t value = 0;
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value, base);
+  if (error == std::errc::result_out_of_range) number_too_large();
   if (error != std::errc() || end != rest.data() + rest.size()) return std::nullopt;
   return negative ? -value : value;
 }
@@ -149,7 +151,8 @@ std::optional<double> parse_float(std::string_view text) {
 }
 
 std::optional<int64_t> truncated(double d) {
-  if (!(std::fabs(d) < 9.2e18)) return std::nullopt;
+  if (!std::isfinite(d)) return std::nullopt;
+  if (std::fabs(d) >= 0x1p63) number_too_large();
   return static_cast<int64_t>(d);
 }
 
@@ -184,7 +187,7 @@ Value abs_filter(Interpreter&, const Value& v, const Arguments&) {
   v.require_defined();
   if (v.is_float()) return std::fabs(v.number());
   if (!v.is_number()) throw TemplateError(fmt::format("bad operand type for abs(): '{}'", v.type_name()));
-  return v.integer() < 0 ? Value(-v.integer()) : Value(v.integer());
+  return v.integer() < 0 ? negative(v) : Value(v.integer());
 }
 
 Value round_filter(Interpreter&, const Value& v, const Arguments& a) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "tersor/base/utf8.h"
+#include "tersor/tokenizer/jinja/operators.h"
 #include "tersor/tokenizer/jinja/python_text.h"
 
 namespace tersor::jinja {
@@ -325,8 +326,8 @@ std::string format_percent(std::string_view format, const Value& arguments) {
       }
       if (spec.type == 'i') spec.type = 'd';
       const bool cut = value.is_float() && spec.type == 'd';
-      out += format_number(cut ? Value(static_cast<int64_t>(std::clamp(value.number(), -9e18, 9e18))) : value,
-                           spec);
+      if (cut && !(std::fabs(value.number()) < 0x1p63)) number_too_large();
+      out += format_number(cut ? Value(static_cast<int64_t>(value.number())) : value, spec);
     } else {
       throw TemplateError(fmt::format("unsupported format character '{}'", spec.type));
     }

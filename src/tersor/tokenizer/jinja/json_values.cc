@@ -26,9 +26,13 @@ class Builder : public Json::json_sax_t {
   bool boolean(bool b) override { return add(b); }
   bool number_integer(number_integer_t i) override { return add(int64_t{i}); }
   bool number_unsigned(number_unsigned_t u) override {
-    return u > static_cast<uint64_t>(INT64_MAX) ? add(static_cast<double>(u)) : add(static_cast<int64_t>(u));
+    if (u > static_cast<uint64_t>(INT64_MAX)) beyond_64_bits(std::to_string(u));
+    return add(static_cast<int64_t>(u));
   }
-  bool number_float(number_float_t d, const string_t&) override { return add(d); }
+  bool number_float(number_float_t d, const string_t& text) override {
+    if (text.find_first_of(".eE") == text.npos) beyond_64_bits(text);
+    return add(d);
+  }
   bool string(string_t& s) override { return add(Value(std::move(s))); }
   bool binary(binary_t&) override { return false; }
   bool start_object(std::size_t) override { return open({.is_object = true}); }
@@ -63,6 +67,13 @@ class Builder : public Json::json_sax_t {
     List list = {};
     std::string key = {};
   };
+
+  // A template would write other digits than Python's, whose whole numbers have no end.
+  [[noreturn]] static void beyond_64_bits(const std::string& number) {
+    constexpr size_t kShown = 60;
+    throw TemplateError(fmt::format("the number {}{} needs more than 63 bits, which templates do not hold",
+                                    number.substr(0, kShown), number.size() > kShown ? "…" : ""));
+  }
 
   bool open(Open o) {
     too_deep_ |= open_.size() >= kMaxDepth;

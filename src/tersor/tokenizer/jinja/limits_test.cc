@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tersor/base/error.h"
 #include "tersor/tokenizer/jinja/interpreter.h"
+#include "tersor/tokenizer/jinja/json_values.h"
 #include "tersor/tokenizer/jinja/parser.h"
 
 namespace tersor::jinja {
@@ -104,7 +106,14 @@ TEST(Limits, TextAndListsDoNotGrowWithoutEnd) {
   EXPECT_EQ(stopped_by("{% set x = 'a' * 10**6 %}{{ x.replace('', x) }}"), "a string grows beyond 64 MiB");
   EXPECT_EQ(stopped_by("{{ 'a'.center(10**12) }}"), "a string grows beyond 64 MiB");
   EXPECT_EQ(stopped_by("{{ [1] | batch(10**12, 0) | list }}"), "batch(): linecount must be 1 to 1000000");
-  EXPECT_EQ(stopped_by("{{ 2 ** 100 }}"), "a number grows beyond 64 bits");
+  for (const char* source :
+       {"{{ 2 ** 100 }}", "{{ '99999999999999999999' | int }}", "{{ 1e30 | int }}", "{{ '1e30' | int }}",
+        "{{ '%d' % 1e30 }}", "{{ (-9223372036854775807 - 1) | abs }}",
+        "{{ [9223372036854775807, 1] | sum }}"}) {
+    EXPECT_EQ(stopped_by(source), "a number grows beyond 64 bits") << source;
+  }
+  EXPECT_EQ(stopped_by("{{ 1e18 | int }}{{ '%d' % -9.2e18 }}{{ (1e300 * 1e300) | int(5) }}"), "");
+  EXPECT_EQ(stopped_by("{{ 9223372036854775808 }}"), "`9223372036854775808` is not a number that fits");
   EXPECT_EQ(stopped_by("{% for x in range(99999) %}{{ 'a' * 10000 }}{% endfor %}"),
             "the template writes more than 64 MiB");
   // Many texts of an allowed size.
@@ -158,6 +167,20 @@ TEST(Limits, AreSetByTheCaller) {
   EXPECT_EQ(stopped_by("{{ 1 }}{{ 2 }}{{ 3 }}", {.steps = 5}), kNoEnd);
   EXPECT_EQ(stopped_by("abcdef", {.output_bytes = 5}), "the template writes more than 0 MiB");
   EXPECT_EQ(stopped_by("{{ [[1]] }}", {.depth = 2}), "blocks, expressions or calls are nested too deeply");
+}
+
+TEST(Limits, WholeNumbersOfJsonBeyond63BitsAreRefused) {
+  EXPECT_EQ(value_from_json("[9223372036854775807, -9223372036854775808]", "tools").list()->size(), 2u);
+  for (const char* number :
+       {"9223372036854775808", "18446744073709551615", "1000000000000000019884624838656"}) {
+    try {
+      value_from_json(std::string("{\"maximum\": ") + number + "}", "tools");
+      FAIL();
+    } catch (const Error& e) {
+      EXPECT_EQ(std::string(e.what()), std::string("tools: the number ") + number +
+                                           " needs more than 63 bits, which templates do not hold");
+    }
+  }
 }
 
 }  // namespace

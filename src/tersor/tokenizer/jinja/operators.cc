@@ -13,9 +13,6 @@ using Kind = Expr::Kind;
 
 constexpr size_t kMaxListItems = 1'000'000;
 
-// Python's integers have no end; a template has no use for those beyond 64 bits.
-[[noreturn]] void overflow() { throw TemplateError("a number grows beyond 64 bits"); }
-
 const char* symbol(Kind kind) {
   switch (kind) {
     case Kind::kAdd:
@@ -38,9 +35,9 @@ const char* symbol(Kind kind) {
 int64_t integer_power(int64_t base, int64_t exponent) {
   int64_t result = 1;
   while (exponent > 0) {
-    if (exponent & 1 && __builtin_mul_overflow(result, base, &result)) overflow();
+    if (exponent & 1 && __builtin_mul_overflow(result, base, &result)) number_too_large();
     exponent >>= 1;
-    if (exponent > 0 && __builtin_mul_overflow(base, base, &base)) overflow();
+    if (exponent > 0 && __builtin_mul_overflow(base, base, &base)) number_too_large();
   }
   return result;
 }
@@ -49,7 +46,7 @@ int64_t integer_power(int64_t base, int64_t exponent) {
 int64_t floor_divide(int64_t a, int64_t b) {
   if (b == -1) {
     int64_t result = 0;
-    if (__builtin_sub_overflow(int64_t{0}, a, &result)) overflow();
+    if (__builtin_sub_overflow(int64_t{0}, a, &result)) number_too_large();
     return result;
   }
   return a / b - ((a % b != 0 && (a < 0) != (b < 0)) ? 1 : 0);
@@ -64,13 +61,13 @@ Value integers(Kind kind, int64_t a, int64_t b) {
   int64_t result = 0;
   switch (kind) {
     case Kind::kAdd:
-      if (__builtin_add_overflow(a, b, &result)) overflow();
+      if (__builtin_add_overflow(a, b, &result)) number_too_large();
       return result;
     case Kind::kSubtract:
-      if (__builtin_sub_overflow(a, b, &result)) overflow();
+      if (__builtin_sub_overflow(a, b, &result)) number_too_large();
       return result;
     case Kind::kMultiply:
-      if (__builtin_mul_overflow(a, b, &result)) overflow();
+      if (__builtin_mul_overflow(a, b, &result)) number_too_large();
       return result;
     case Kind::kDivide:
       return static_cast<double>(a) / static_cast<double>(b);
@@ -121,6 +118,8 @@ Value add_strings(const String& a, const String& b) {
 }
 
 }  // namespace
+
+void number_too_large() { throw TemplateError("a number grows beyond 64 bits"); }
 
 Value arithmetic(Kind kind, const Value& left, const Value& right) {
   left.require_defined();

@@ -8,6 +8,9 @@ namespace tersor::jinja {
 
 // `kind` is one of kAdd … kPower.
 Value arithmetic(Expr::Kind kind, const Value& left, const Value& right);
+// Python's integers have no end; a template has no use for those beyond 64 bits. Throws TemplateError.
+[[noreturn]] void number_too_large();
+
 Value negative(const Value& v);
 Value positive(const Value& v);
 
