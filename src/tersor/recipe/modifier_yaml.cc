@@ -19,6 +19,7 @@ const std::vector<std::string> kKeys = {"scheme", "targets", "ignore", "config_g
                                         "bypass_divisibility_checks",
                                         // Of every modifier: without effect on post-training quantization.
                                         "index", "start", "end", "update", "requires_calibration_data"};
+const std::vector<std::string> kGptqKeys = {"block_size", "dampening_frac", "actorder", "offload_hessians"};
 const std::vector<std::string> kObserverKeys = {"weights", "input", "output"};
 
 // Checks the type of fields whose value changes nothing.
@@ -190,18 +191,30 @@ PatternPlaces pattern_places(const RecipeSource& source, const YamlNode& node) {
 
 }  // namespace
 
-QuantizationModifier read_quantization_modifier(RecipeSource& source, const YamlNode& node) {
+namespace {
+
+// The part that all quantizing modifiers have. `keys`: all that may stand in `node`; `observer`: of weights,
+// where the recipe leaves it open; empty: the preset's.
+QuantizationModifier read_quantization(RecipeSource& source, const YamlNode& node, const std::string& type,
+                                       const std::vector<std::string>& keys, const std::string& observer) {
   if (const auto group = std::ranges::find(node.entries, "group", &YamlEntry::key);
       group != node.entries.end()) {
     throw usage_error(
         fmt::format("{}: `group` cannot be set: it is the name before `_modifiers`", source.place(*group)),
         "take it away");
   }
-  expect_mapping(source, node, "QuantizationModifier", kKeys);
+  expect_mapping(source, node, type, keys);
   check_idle_fields(source, node);
   QuantizationModifier modifier;
   modifier.groups = read_groups(source, node);
-  const ObserverChoice observers = read_observers(source, node);
+  ObserverChoice observers = read_observers(source, node);
+  const bool presets = find_set(node, "config_groups") == nullptr;
+  if (!observer.empty() && !observers.weights) {
+    // Observers of config groups are what the recipe says; those of presets are nobody's choice.
+    for (QuantizationScheme& group : modifier.groups) {
+      if (group.weights && (presets || !group.weights->observer)) group.weights->observer = observer;
+    }
+  }
   for (QuantizationScheme& group : modifier.groups) choose_observers(group, observers);
   check_weight_observers(source, node, modifier.groups);
   if (const YamlNode* v = node.find("ignore")) {
@@ -216,10 +229,62 @@ QuantizationModifier read_quantization_modifier(RecipeSource& source, const Yaml
     modifier.bypass_divisibility_checks = read_bool(source, "bypass_divisibility_checks", *v);
   }
   if (modifier.groups.empty() && !modifier.kv_cache_scheme) {
-    throw usage_error(fmt::format("{}: QuantizationModifier has no scheme, so it would quantize nothing",
-                                  source.place(node)),
-                      "add scheme: W4A16 or another preset, or config_groups");
+    throw usage_error(
+        fmt::format("{}: {} has no scheme, so it would quantize nothing", source.place(node), type),
+        "add scheme: W4A16 or another preset, or config_groups");
   }
+  return modifier;
+}
+
+// actorder: null is a choice too; the modifier's and a scheme's must not differ.
+void read_actorder_of_gptq(const RecipeSource& source, const YamlNode& node, QuantizationModifier& modifier) {
+  const YamlNode* given = node.find("actorder");
+  const std::optional<ActOrder> order = given == nullptr   ? ActOrder::kStatic
+                                        : given->is_null() ? std::nullopt
+                                                           : read_actorder(source, *given);
+  for (QuantizationScheme& group : modifier.groups) {
+    if (!group.weights) continue;
+    if (given != nullptr && group.weights->actorder && group.weights->actorder != order) {
+      throw usage_error(
+          fmt::format("{}: actorder of GPTQModifier is not that of its scheme's weights, `static`",
+                      source.place(*given)),
+          "keep one of the two");
+    }
+    group.weights->actorder = order;
+  }
+}
+
+}  // namespace
+
+QuantizationModifier read_quantization_modifier(RecipeSource& source, const YamlNode& node) {
+  return read_quantization(source, node, "QuantizationModifier", kKeys, "");
+}
+
+GptqModifier read_gptq_modifier(RecipeSource& source, const YamlNode& node) {
+  std::vector<std::string> keys = kKeys;
+  keys.insert(keys.end(), kGptqKeys.begin(), kGptqKeys.end());
+  GptqModifier modifier;
+  modifier.quantization = read_quantization(source, node, "GPTQModifier", keys, kGptqWeightObserver);
+  read_actorder_of_gptq(source, node, modifier.quantization);
+  if (const YamlNode* v = find_set(node, "block_size")) {
+    const int64_t size = read_int(source, "block_size", *v);
+    if (size < 1 || size > 4096) {
+      throw usage_error(
+          fmt::format("{}: block_size is {}, but must be 1 to 4096 columns", source.place(*v), size),
+          "leave it out: 128 is best on all machines known");
+    }
+    modifier.parameters.block_size = static_cast<int>(size);
+  }
+  if (const YamlNode* v = find_set(node, "dampening_frac")) {
+    const double frac = read_number(source, "dampening_frac", *v);
+    if (!(frac >= 0 && frac <= 1)) {
+      throw usage_error(fmt::format("{}: dampening_frac is {}, but must be 0 to 1", source.place(*v), frac),
+                        "leave it out for 0.01");
+    }
+    modifier.parameters.dampening_frac = frac;
+  }
+  // Where Hessians live is a matter of memory, which --max-memory decides.
+  if (const YamlNode* v = find_set(node, "offload_hessians")) read_bool(source, "offload_hessians", *v);
   return modifier;
 }
 

@@ -44,6 +44,8 @@ Dynamic read_dynamic(const RecipeSource& source, const YamlNode& node) {
                     node.quoted ? "quotes make it text: take them away" : "");
 }
 
+}  // namespace
+
 // "weight" and "static" are one; the other order, by groups, is gone from compressed-tensors.
 std::optional<ActOrder> read_actorder(const RecipeSource& source, const YamlNode& node) {
   constexpr const char* kHelp = "use `static` (also spelt `weight`) or null";
@@ -63,6 +65,8 @@ std::optional<ActOrder> read_actorder(const RecipeSource& source, const YamlNode
   }
   throw usage_error(fmt::format("{}: unknown actorder `{}`", source.place(node), excerpt(name)), kHelp);
 }
+
+namespace {
 
 DType read_dtype(const RecipeSource& source, std::string_view key, const YamlNode& node) {
   const std::string name = read_text(source, key, node);

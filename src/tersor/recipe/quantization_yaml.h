@@ -24,4 +24,7 @@ QuantizationScheme read_scheme(RecipeSource& source, const std::string& name, co
 // "recipe.yaml:7:5: ".
 std::string preset_name(std::string_view prefix, std::string_view name);
 
+// `actorder`: static, or weight, which is the same. `group` and `dynamic` are refused with the reason.
+std::optional<ActOrder> read_actorder(const RecipeSource& source, const YamlNode& node);
+
 }  // namespace tersor

@@ -26,7 +26,6 @@ constexpr const char* kShape =
 const std::vector<std::string> kAbsentModifiers = {"AWQModifier",
                                                    "AutoRoundModifier",
                                                    "ConstantPruningModifier",
-                                                   "GPTQModifier",
                                                    "LogarithmicEqualizationModifier",
                                                    "QuIPModifier",
                                                    "MagnitudePruningModifier",
@@ -35,7 +34,7 @@ const std::vector<std::string> kAbsentModifiers = {"AWQModifier",
                                                    "SparseGPTModifier",
                                                    "SpinQuantModifier",
                                                    "WandaPruningModifier"};
-const std::vector<std::string> kModifiers = {"QuantizationModifier"};
+const std::vector<std::string> kModifiers = {"QuantizationModifier", "GPTQModifier"};
 
 bool is_modifier_name(std::string_view key) { return key.ends_with("Modifier"); }
 
@@ -52,18 +51,23 @@ bool is_merged_stage(std::string_view key) {
 void read_modifier(RecipeSource& source, const YamlEntry& entry, Modifier modifier, Recipe& recipe) {
   modifier.type = entry.key;
   if (std::ranges::find(kAbsentModifiers, entry.key) != kAbsentModifiers.end()) {
-    throw usage_error(
-        fmt::format("{}: {} is not available in this version", source.place(entry), entry.key),
-        fmt::format("{} (round to nearest) is: it takes the same schemes", quoted_list(kModifiers)));
+    throw usage_error(fmt::format("{}: {} is not available in this version", source.place(entry), entry.key),
+                      fmt::format("{} are: they take the same schemes", quoted_list(kModifiers, "and")));
   }
-  if (entry.key != "QuantizationModifier") {
+  if (std::ranges::find(kModifiers, entry.key) == kModifiers.end()) {
     std::vector<std::string> nearest = nearest_names(entry.key, kModifiers, 1);
     if (nearest.empty()) nearest = nearest_names(entry.key, kAbsentModifiers, 1);
     throw usage_error(fmt::format("{}: unknown modifier `{}`", source.place(entry), entry.key),
-                      nearest.empty() ? fmt::format("{} is available", quoted_list(kModifiers))
+                      nearest.empty() ? fmt::format("{} are available", quoted_list(kModifiers, "and"))
                                       : fmt::format("did you mean {}?", quoted_list(nearest)));
   }
-  modifier.quantization = read_quantization_modifier(source, entry.value);
+  if (entry.key == "GPTQModifier") {
+    GptqModifier gptq = read_gptq_modifier(source, entry.value);
+    modifier.quantization = std::move(gptq.quantization);
+    modifier.gptq = gptq.parameters;
+  } else {
+    modifier.quantization = read_quantization_modifier(source, entry.value);
+  }
   recipe.modifiers.push_back(std::move(modifier));
 }
 

@@ -17,17 +17,18 @@
 #include <string>
 #include <vector>
 
+#include "tersor/modifiers/gptq/gptq_modifier.h"
 #include "tersor/modifiers/quantization/quantization_modifier.h"
 
 namespace tersor {
 
-// A modifier of the recipe. One kind exists so far; the others are known by name and refused with that
-// reason.
+// A modifier of the recipe. Those that do not exist yet are known by name and refused with that reason.
 struct Modifier {
-  std::string type;               // "QuantizationModifier"
+  std::string type;               // "QuantizationModifier" or "GPTQModifier"
   std::string stage = "default";  // without "_stage"
   std::string group = "default";  // without "_modifiers"
   QuantizationModifier quantization;
+  std::optional<GptqParameters> gptq;  // how weights are rounded; null: to nearest
 };
 
 struct Recipe {
@@ -49,6 +50,7 @@ struct RecipeFlags {
   std::vector<std::string> ignore;
   std::string observer;         // of weights; empty: the preset's
   std::string kv_cache_scheme;  // "fp8"; empty: none
+  std::string method = {};      // "rtn" or "gptq"; empty: rtn
 };
 Recipe recipe_from_flags(const RecipeFlags& flags);
 
@@ -62,8 +64,9 @@ void apply_overrides(Recipe& recipe, const SizeOverrides& overrides);
 
 // Every modifier's say on every module, as one list: the last modifier that names a module decides about it.
 struct ResolvedRecipe {
-  std::vector<QuantizationScheme> groups;     // those of all modifiers, equal ones once
-  std::vector<SchemeAssignment> assignments;  // one per module; `group` is an index into `groups`
+  std::vector<QuantizationScheme> groups;           // those of all modifiers, equal ones once
+  std::vector<SchemeAssignment> assignments;        // one per module; `group` is an index into `groups`
+  std::vector<std::optional<GptqParameters>> gptq;  // one per module: of the modifier that gave it its scheme
   std::optional<QuantizationArgs> kv_cache_scheme;
 };
 // Throws as assign_schemes() does.

@@ -82,9 +82,9 @@ TEST(RecipeErrors, Grammar) {
 }
 
 TEST(RecipeErrors, Modifiers) {
-  const Said absent = text_error("a_stage:\n  b_modifiers:\n    GPTQModifier: {scheme: W4A16}\n");
-  EXPECT_EQ(absent.message, "recipe.yaml:3:5: GPTQModifier is not available in this version");
-  EXPECT_EQ(absent.help, "`QuantizationModifier` (round to nearest) is: it takes the same schemes");
+  const Said absent = text_error("a_stage:\n  b_modifiers:\n    AWQModifier: {scheme: W4A16}\n");
+  EXPECT_EQ(absent.message, "recipe.yaml:3:5: AWQModifier is not available in this version");
+  EXPECT_EQ(absent.help, "`QuantizationModifier` and `GPTQModifier` are: they take the same schemes");
   for (const char* name :
        {"AWQModifier", "SmoothQuantModifier", "SparseGPTModifier", "WandaPruningModifier",
         "MagnitudePruningModifier", "ConstantPruningModifier", "AutoRoundModifier", "SpinQuantModifier",
@@ -92,11 +92,30 @@ TEST(RecipeErrors, Modifiers) {
     const Said said = text_error(std::string("a_stage: {b_modifiers: {") + name + ": {}}}");
     EXPECT_EQ(said.message, "recipe.yaml:1:25: " + std::string(name) + " is not available in this version");
   }
-  const Said unknown = text_error("a_stage:\n  b_modifiers:\n    QuantModifier: {scheme: W4A16}\n");
-  EXPECT_EQ(unknown.message, "recipe.yaml:3:5: unknown modifier `QuantModifier`");
+  const Said unknown = text_error("a_stage:\n  b_modifiers:\n    QuantisationModifier: {scheme: W4A16}\n");
+  EXPECT_EQ(unknown.message, "recipe.yaml:3:5: unknown modifier `QuantisationModifier`");
   EXPECT_EQ(unknown.help, "did you mean `QuantizationModifier`?");
   const Said far = text_error("a_stage:\n  b_modifiers:\n    X: {}\n");
-  EXPECT_EQ(far.help, "`QuantizationModifier` is available");
+  EXPECT_EQ(far.help, "`QuantizationModifier` and `GPTQModifier` are available");
+}
+
+TEST(RecipeErrors, Gptq) {
+  const auto said = [](const std::string& arguments) {
+    return text_error("a_stage: {b_modifiers: {GPTQModifier: {" + arguments + "}}}");
+  };
+  EXPECT_EQ(said("scheme: W4A16, actorder: group").message,
+            "recipe.yaml:1:65: actorder `group` is no longer part of compressed-tensors");
+  EXPECT_EQ(said("scheme: W4A16, block_size: 0").message,
+            "recipe.yaml:1:67: block_size is 0, but must be 1 to 4096 columns");
+  EXPECT_EQ(said("scheme: W4A16, dampening_frac: 2").message,
+            "recipe.yaml:1:71: dampening_frac is 2, but must be 0 to 1");
+  EXPECT_THAT(said("scheme: W4A16, damping: 2").help,
+              ::testing::StartsWith("did you mean `dampening_frac`?"));
+  EXPECT_THAT(
+      said(
+          "actorder: null, config_groups: {g: {targets: [Linear], weights: {num_bits: 4, actorder: static}}}")
+          .message,
+      ::testing::HasSubstr("actorder of GPTQModifier is not that of its scheme's weights"));
 }
 
 TEST(RecipeErrors, UnknownKeys) {

@@ -107,7 +107,13 @@ Recipe recipe_from_flags(const RecipeFlags& flags) {
                       fmt::format("schemes are {}", quoted_list(preset_scheme_names(), "and")));
   }
   Modifier modifier;
-  modifier.type = "QuantizationModifier";
+  const bool gptq = flags.method == "gptq";
+  if (!gptq && !flags.method.empty() && flags.method != "rtn") {
+    throw usage_error(fmt::format("unknown method `{}`", flags.method),
+                      "methods are `rtn` (round to nearest) and `gptq`");
+  }
+  modifier.type = gptq ? "GPTQModifier" : "QuantizationModifier";
+  if (gptq) modifier.gptq.emplace();
   if (!flags.scheme.empty()) {
     QuantizationScheme scheme = *preset_scheme(preset_name("", flags.scheme));
     scheme.targets = flags.targets.empty() ? std::vector<std::string>{"Linear"} : flags.targets;
@@ -115,6 +121,10 @@ Recipe recipe_from_flags(const RecipeFlags& flags) {
       modifier.quantization.places.targets[target] = "--targets";
     if (!flags.observer.empty() && scheme.weights)
       scheme.weights->observer = observer_name("", flags.observer);
+    if (gptq && scheme.weights) {
+      if (flags.observer.empty()) scheme.weights->observer = kGptqWeightObserver;
+      scheme.weights->actorder = ActOrder::kStatic;
+    }
     modifier.quantization.groups.push_back(std::move(scheme));
   }
   modifier.quantization.ignore = flags.ignore;

@@ -181,6 +181,57 @@ TEST(Recipe, FieldsOfSavedRecipesAreKnown) {
                   .bypass_divisibility_checks);
 }
 
+TEST(Recipe, GptqOrdersItsColumnsAndSearchesScales) {
+  const auto read = [](const std::string& arguments) {
+    return parse_recipe("a_stage: {b_modifiers: {GPTQModifier: {" + arguments + "}}}", "r.yaml")
+        .modifiers.at(0);
+  };
+  const Modifier plain = read("scheme: W4A16");
+  EXPECT_EQ(plain.gptq, GptqParameters{});
+  EXPECT_EQ(plain.quantization.groups[0].weights->actorder, ActOrder::kStatic);
+  EXPECT_EQ(plain.quantization.groups[0].weights->observer, "memoryless_mse");
+  const Modifier chosen = read(
+      "scheme: W4A16, actorder: null, block_size: 64, dampening_frac: 0.1, offload_hessians: true, observer: "
+      "{weights: minmax}");
+  EXPECT_EQ(chosen.gptq, (GptqParameters{64, 0.1}));
+  EXPECT_EQ(chosen.quantization.groups[0].weights->actorder, std::nullopt);
+  EXPECT_EQ(chosen.quantization.groups[0].weights->observer, "minmax");
+  const Modifier group =
+      read("config_groups: {g: {targets: [Linear], weights: {num_bits: 4, observer: minmax}}}");
+  EXPECT_EQ(group.quantization.groups[0].weights->observer, "minmax");
+  EXPECT_FALSE(parse("scheme: W4A16").kv_cache_scheme);
+}
+
+TEST(Recipe, GptqIsWrittenAsItIsRead) {
+  for (const char* arguments :
+       {"scheme: W4A16\nignore: lm_head", "scheme: W4A16\nignore: lm_head\nactorder: null",
+        "scheme: W8A8\nignore: lm_head\nblock_size: 32\ndampening_frac: 0.05"}) {
+    std::string text = with_arguments(arguments);
+    text.replace(text.find("QuantizationModifier"), std::string("QuantizationModifier").size(),
+                 "GPTQModifier");
+    const Recipe first = parse_recipe(text, "r.yaml"), second = parse_recipe(first.yaml, "written.yaml");
+    ASSERT_NE(first.yaml, text);
+    EXPECT_EQ(second.modifiers.at(0).type, "GPTQModifier");
+    EXPECT_EQ(second.modifiers[0].gptq, first.modifiers[0].gptq);
+    EXPECT_EQ(second.modifiers[0].quantization.groups, first.modifiers[0].quantization.groups) << first.yaml;
+  }
+}
+
+TEST(Recipe, LaterModifierDecidesHowAModuleIsRounded) {
+  const Recipe recipe = parse_recipe(
+      "a_stage:\n  b_modifiers:\n    QuantizationModifier: {scheme: W8A16}\n    GPTQModifier: {scheme: "
+      "W4A16, targets: "
+      "['re:.*mlp.*'], ignore: [mlp.up]}\n",
+      "r.yaml");
+  const std::vector<ModuleName> modules = {{"attn.q"}, {"mlp.up"}, {"mlp.down"}};
+  const ResolvedRecipe resolved = resolve_recipe(recipe, modules);
+  EXPECT_FALSE(resolved.gptq[0]);
+  EXPECT_FALSE(resolved.gptq[1]);
+  EXPECT_TRUE(resolved.gptq[2]);
+  EXPECT_EQ(resolved.groups[*resolved.assignments[1].group].weights->num_bits, 8);
+  EXPECT_EQ(resolved.groups[*resolved.assignments[2].group].weights->num_bits, 4);
+}
+
 TEST(Recipe, JsonAndFrontMatterAreRecipesToo) {
   EXPECT_THAT(read_one("w4afp8.json").groups, ElementsAre(preset("W4AFP8")));
   EXPECT_THAT(read_one("w4afp8.json").ignore, ElementsAre("lm_head", "re:.*\\.gate$"));

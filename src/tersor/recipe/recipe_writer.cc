@@ -121,22 +121,23 @@ struct PresetForm {
   std::string name;
   std::optional<std::string> weight_observer;
 };
-std::optional<PresetForm> preset_form(const QuantizationScheme& scheme) {
+std::optional<PresetForm> preset_form(const QuantizationScheme& scheme, bool gptq) {
   for (const std::string& name : preset_scheme_names()) {
     QuantizationScheme preset = *preset_scheme(name);
     preset.targets = scheme.targets;
     if (preset == scheme) return PresetForm{name, std::nullopt};
     if (!preset.weights || !scheme.weights) continue;
+    if (gptq) preset.weights->actorder = scheme.weights->actorder;  // the modifier's own key says it
     preset.weights->observer = scheme.weights->observer;
     if (preset == scheme) return PresetForm{name, scheme.weights->observer};
   }
   return std::nullopt;
 }
 
-std::string modifier_text(const QuantizationModifier& modifier, const std::string& indent) {
+std::string modifier_text(const QuantizationModifier& modifier, bool gptq, const std::string& indent) {
   std::string out;
   const std::optional<PresetForm> preset =
-      modifier.groups.size() == 1 ? preset_form(modifier.groups[0]) : std::nullopt;
+      modifier.groups.size() == 1 ? preset_form(modifier.groups[0], gptq) : std::nullopt;
   if (preset) {
     out += fmt::format("{}scheme: {}\n", indent, preset->name);
     out += list_field(indent, "targets", modifier.groups[0].targets);
@@ -156,6 +157,21 @@ std::string modifier_text(const QuantizationModifier& modifier, const std::strin
   return out;
 }
 
+// What differs from the defaults.
+std::string gptq_text(const Modifier& modifier, const std::string& indent) {
+  const GptqParameters defaults;
+  std::string out;
+  if (modifier.gptq->block_size != defaults.block_size)
+    out += fmt::format("{}block_size: {}\n", indent, modifier.gptq->block_size);
+  if (modifier.gptq->dampening_frac != defaults.dampening_frac)
+    out += fmt::format("{}dampening_frac: {}\n", indent, modifier.gptq->dampening_frac);
+  const bool natural = std::ranges::any_of(modifier.quantization.groups, [](const QuantizationScheme& group) {
+    return group.weights && !group.weights->actorder;
+  });
+  if (natural) out += fmt::format("{}actorder: null\n", indent);
+  return out;
+}
+
 }  // namespace
 
 std::string write_recipe(std::span<const Modifier> modifiers) {
@@ -167,7 +183,9 @@ std::string write_recipe(std::span<const Modifier> modifiers) {
     if (new_stage || modifier.group != before->group) {
       out += fmt::format("  {}:\n", quoted(modifier.group + "_modifiers"));
     }
-    out += fmt::format("    {}:\n{}", modifier.type, modifier_text(modifier.quantization, "      "));
+    out += fmt::format("    {}:\n{}", modifier.type,
+                       modifier_text(modifier.quantization, modifier.gptq.has_value(), "      "));
+    if (modifier.gptq) out += gptq_text(modifier, "      ");
     before = &modifier;
   }
   return out;

@@ -9,6 +9,7 @@ namespace tersor {
 // a module decides, and a module that a later one ignores keeps what an earlier one gave it.
 ResolvedRecipe resolve_recipe(const Recipe& recipe, std::span<const ModuleName> modules) {
   ResolvedRecipe resolved;
+  resolved.gptq.resize(modules.size());
   std::vector<UnmatchedPattern> unmatched;  // of all modifiers: told together
   for (const Modifier& modifier : recipe.modifiers) {
     std::vector<size_t> index;  // of the modifier's groups among the resolved ones
@@ -23,10 +24,14 @@ ResolvedRecipe resolve_recipe(const Recipe& recipe, std::span<const ModuleName> 
     }
     if (resolved.assignments.empty()) {
       resolved.assignments = std::move(assignments);
+      for (size_t m = 0; m < modules.size(); ++m) {
+        if (resolved.assignments[m].group) resolved.gptq[m] = modifier.gptq;
+      }
     } else {
       for (size_t m = 0; m < modules.size(); ++m) {
         SchemeAssignment& now = resolved.assignments[m];
         const bool unnamed = !now.group && now.matched_target.empty();
+        if (assignments[m].group) resolved.gptq[m] = modifier.gptq;
         if (assignments[m].group || unnamed) now = std::move(assignments[m]);
       }
     }
@@ -40,7 +45,10 @@ ResolvedRecipe resolve_recipe(const Recipe& recipe, std::span<const ModuleName> 
 std::vector<std::string> needs_calibration(const Recipe& recipe) {
   std::vector<std::string> needs;
   for (const Modifier& modifier : recipe.modifiers) {
-    for (std::string& need : needs_calibration(modifier.quantization)) {
+    std::vector<std::string> of_modifier = needs_calibration(modifier.quantization);
+    if (modifier.gptq)
+      of_modifier.insert(of_modifier.begin(), "GPTQModifier solves weights for the inputs they meet");
+    for (std::string& need : of_modifier) {
       if (std::ranges::find(needs, need) == needs.end()) needs.push_back(std::move(need));
     }
   }
