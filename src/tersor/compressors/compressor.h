@@ -40,6 +40,11 @@ struct StoredTensor {
 std::vector<StoredTensor> stored_tensors(const QuantizationScheme& scheme, DType weight_dtype, uint64_t out,
                                          uint64_t in);
 
+// The tensors that a module with this scheme has for its activations, where calibration measures them:
+// input_scale (and input_zero_point) of static ones, input_global_scale of NVFP4's, output_scale. Each holds
+// one element.
+std::vector<StoredTensor> activation_tensors(const QuantizationScheme& scheme, DType weight_dtype);
+
 // How a weight is cut into row blocks: multiples of this many rows (of the block height, and of 32 where zero
 // points are packed along rows).
 uint64_t row_alignment(const QuantizationScheme& scheme);

@@ -62,6 +62,20 @@ std::vector<StoredTensor> stored_tensors(const QuantizationScheme& scheme, DType
   return tensors;
 }
 
+std::vector<StoredTensor> activation_tensors(const QuantizationScheme& scheme, DType weight_dtype) {
+  std::vector<StoredTensor> tensors;
+  const auto add = [&](const std::optional<QuantizationArgs>& args, const std::string& prefix) {
+    if (!args) return;
+    if (args->dynamic == Dynamic::kLocal) tensors.push_back({prefix + "_global_scale", DType::kF32, {1}});
+    if (args->dynamic != Dynamic::kFalse) return;
+    tensors.push_back({prefix + "_scale", args->scale_dtype.value_or(weight_dtype), {1}});
+    if (!args->symmetric) tensors.push_back({prefix + "_zero_point", DType::kI8, {1}});
+  };
+  add(scheme.input_activations, "input");
+  add(scheme.output_activations, "output");
+  return tensors;
+}
+
 uint64_t row_alignment(const QuantizationScheme& scheme) {
   const QuantizationArgs& args = *scheme.weights;
   if (args.strategy == Strategy::kBlock) return static_cast<uint64_t>((*args.block_structure)[0]);

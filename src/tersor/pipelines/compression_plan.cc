@@ -14,6 +14,7 @@
 #include "tersor/compressors/quantization_config.h"
 #include "tersor/io/hash.h"
 #include "tersor/pipelines/finished_output.h"
+#include "tersor/pipelines/calibration_plan.h"
 #include "tersor/pipelines/ignore_list.h"
 #include "tersor/pipelines/output_layout.h"
 #include "tersor/pipelines/portable_targets.h"
@@ -45,17 +46,9 @@ void check_quantizable(const SourceModule& module, const Checkpoint& checkpoint,
       skip);
 }
 
-// Calibration does not exist yet: what needs it is told now, not after an hour.
-void refuse_calibration(const Recipe& recipe) {
-  const std::vector<std::string> needs = needs_calibration(recipe);
-  if (needs.empty()) return;
-  throw Error(ErrorCode::kPlanRefused,
-              fmt::format("this recipe needs calibration data, which this version cannot use yet:\n  {}",
-                          fmt::join(needs, "\n  ")),
-              "FP8_DYNAMIC, FP8_BLOCK, W8A8, W4A16, NVFP4A16, MXFP4 and MXFP8 need none");
-}
-
-void decide(const Checkpoint& checkpoint, const Recipe& recipe, CompressionPlan& plan) {
+// Returns the recipe's kv_cache_scheme.
+std::optional<QuantizationArgs> decide(const Checkpoint& checkpoint, const Recipe& recipe,
+                                       CompressionPlan& plan) {
   std::vector<ModuleName> names;
   names.reserve(plan.inventory.modules.size());
   const bool renamed = is_multipart(checkpoint.config);
@@ -63,7 +56,7 @@ void decide(const Checkpoint& checkpoint, const Recipe& recipe, CompressionPlan&
     names.push_back(m.name);
     if (renamed) names.back().other_spellings = other_spellings(m.name.name);
   }
-  const ResolvedRecipe resolved = resolve_recipe(recipe, names);
+  ResolvedRecipe resolved = resolve_recipe(recipe, names);
 
   // Schemes in use are numbered in order of their first module, as the reference writer numbers them.
   std::map<size_t, size_t> renumbered;
@@ -87,14 +80,16 @@ void decide(const Checkpoint& checkpoint, const Recipe& recipe, CompressionPlan&
       plan.schemes.back().format = format_of(plan.schemes.back());
     }
     decision.scheme = it->second;
+    decision.gptq = resolved.gptq[m];
     decision.matched_target = assigned.matched_target;
     plan.quantized_source += *num_bytes(module.shape, module.dtype);
   }
-  if (plan.schemes.empty()) {
+  if (plan.schemes.empty() && !resolved.kv_cache_scheme) {
     throw usage_error("the recipe quantizes no module of this checkpoint",
                       "`tersor plan` lists the modules that are there and why each is left as it is");
   }
   if (renamed) make_targets_portable(plan);
+  return resolved.kv_cache_scheme;
 }
 
 // config.json's `ignore`, from the decisions.
@@ -231,18 +226,19 @@ std::string fingerprint_of(const Checkpoint& checkpoint, const CompressionPlan& 
 
 CompressionPlan make_plan(const Checkpoint& checkpoint, const Recipe& recipe, const PlanOptions& options) {
   CompressionPlan plan;
-  refuse_calibration(recipe);
   plan.inventory = take_inventory(checkpoint);
-  decide(checkpoint, recipe, plan);
+  const auto kv_cache_scheme = decide(checkpoint, recipe, plan);
+  plan_calibration(checkpoint, needs_calibration(recipe), kv_cache_scheme, plan);
   plan.ignore = ignored_modules(checkpoint, plan);
   LoadContext context = load_context(checkpoint.config, plan);
   context.tensor_parallel = options.tensor_parallel;
+  context.kv_cache_scheme = kv_cache_scheme;
   plan.issues = check_load_rules(context);
   for (const Shard& shard : checkpoint.shards) plan.source_bytes += shard.source->size();
   plan.writable = groups_divide(plan);
   if (!plan.writable) return plan;
   lay_out_shards(checkpoint, plan);
-  write_texts(checkpoint, recipe, std::nullopt, plan);
+  write_texts(checkpoint, recipe, kv_cache_scheme, plan);
 
   for (const OtherFile& file : checkpoint.other_files) {
     const bool ours =

@@ -25,6 +25,28 @@ struct ModuleDecision {
   std::string reason;            // why it is stored as it is
   // With a scheme: its stored tensors, in the compressor's order, as indices into the shard's tensors.
   std::vector<size_t> stored;
+  std::optional<GptqParameters> gptq;  // how its weight is rounded; null: to nearest
+  // It waits for statistics of calibration data: for its rounding, its observer, its activation scales, or
+  // because it shares a range with a module that does.
+  bool calibrated = false;
+  std::vector<size_t> activations;  // its activation_tensors(), as indices into the shard's tensors
+};
+
+// The scales of the keys and values that one layer caches, as indices into a shard's tensors.
+struct PlannedKvCache {
+  size_t layer = 0;
+  size_t shard = 0;
+  size_t key_scale = 0;
+  size_t value_scale = 0;
+};
+
+// What calibration data is needed for. The model runs up to the last layer that is waited for.
+struct CalibrationPlan {
+  std::vector<std::string> reasons;  // in words
+  size_t layers = 0;                 // decoder layers that run
+  bool head = false;                 // the head's input is needed too: all layers run
+  std::optional<QuantizationArgs> kv_cache_scheme;
+  std::vector<PlannedKvCache> kv_cache;  // one per layer, or empty
 };
 
 // Bytes of the source that go to the output as they are.
@@ -50,6 +72,7 @@ struct CompressionPlan {
   // False: a group size does not divide the columns, and no format has a layout for that. Then the shards and
   // texts are empty, output_bytes is 0, and no option writes the result.
   bool writable = true;
+  std::optional<CalibrationPlan> calibration;  // null: data-free
   std::vector<PlannedShard> shards;
   // config.json, recipe.yaml, model.safetensors.index.json, .tersor (finished_output.h): name and contents.
   std::vector<std::pair<std::string, std::string>> texts;

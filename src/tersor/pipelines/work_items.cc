@@ -16,7 +16,7 @@ std::vector<RangeGroup> range_groups(const CompressionPlan& plan) {
   std::vector<RangeGroup> groups;
   std::map<std::string, size_t> by_key;
   for (uint32_t m = 0; m < plan.decisions.size(); ++m) {
-    if (!plan.decisions[m].scheme) continue;
+    if (!plan.decisions[m].scheme || plan.decisions[m].calibrated) continue;
     const QuantizationScheme& scheme = plan.schemes[*plan.decisions[m].scheme];
     const int passes = observation_passes(scheme);
     if (passes == 0) continue;
@@ -51,7 +51,7 @@ class Builder {
       for (uint32_t c = 0; c < plan_.shards[s].copies.size(); ++c) copy(s, c);
     }
     for (uint32_t m = 0; m < plan_.decisions.size(); ++m) {
-      if (!plan_.decisions[m].scheme) continue;
+      if (!plan_.decisions[m].scheme || plan_.decisions[m].calibrated) continue;
       const uint32_t g = group_of[m];
       if (g == kNoGroup) {
         rows(m, WorkItem::Kind::kCompress, 0, kNoGroup);

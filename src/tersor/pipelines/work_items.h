@@ -43,6 +43,7 @@ struct WorkList {
 // Rows per piece of a module under a scheme: whole alignments, near kPieceBytes.
 uint64_t piece_rows(const SourceModule& module, const QuantizationScheme& scheme);
 
+// Copies, and the modules that wait for no calibration data.
 WorkList make_work_list(const CompressionPlan& plan);
 
 }  // namespace tersor

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "tersor/modeling/config_reader.h"
-#include "tersor/modeling/model_config.h"
+#include "tersor/modeling/read_model_config.h"
 
 namespace tersor {
 
@@ -40,10 +40,5 @@ ModelConfig read_granitemoe(const ConfigReader& config);
 ModelConfig read_deepseek_v2(const ConfigReader& config);
 ModelConfig read_deepseek_v3(const ConfigReader& config);
 ModelConfig read_glm4_moe(const ConfigReader& config);
-
-// The registry: by config.json's `model_type`. Throws Error(kInput) for an unknown one, saying what can be
-// run and that data-free compression needs no running model.
-ModelConfig read_model_config(const Json& config, const std::string& origin);
-std::vector<std::string> runnable_model_types();
 
 }  // namespace tersor
