@@ -68,8 +68,8 @@ std::vector<ClassErrors> errors_by_class(const CompressionPlan& plan,
 }
 
 RunProgress to_public(const Progress& p) {
-  constexpr const char* kPhases[] = {"checking", "compressing", "finishing"};
-  return {kPhases[static_cast<int>(p.phase)], p.done, p.total, p.resumed, p.seconds};
+  constexpr const char* kPhases[] = {"checking", "compressing", "calibrating", "finishing"};
+  return {kPhases[static_cast<int>(p.phase)], p.done, p.total, p.resumed, p.seconds, p.at};
 }
 
 // `path` is `folder` or lies in it.

@@ -11,13 +11,14 @@
 
 namespace tersor {
 
-// How far a run is; source bytes.
+// How far a run is: source bytes, and while it calibrates million operations.
 struct RunProgress {
-  std::string phase;  // "checking", "compressing", "finishing"
+  std::string phase;  // "checking", "compressing", "calibrating", "finishing"
   uint64_t done = 0;  // finished, those of earlier runs included
   uint64_t total = 0;
   uint64_t resumed = 0;  // of `done`: finished by earlier runs
   double seconds = 0;    // since this run began with the phase
+  std::string at;        // while it calibrates: "layer 3 of 30, attention output"
 };
 
 struct OneshotOptions {

@@ -43,6 +43,7 @@ DeviceTensor with_cache(Backend& backend, const SequenceSpan& span, DeviceTensor
 
 // state.q, k, v → state.attention_output.
 void attend(Backend& backend, const ModelConfig& model, const Layer& layer, LayerState& state) {
+  if (state.on_keys_values) state.on_keys_values(state.k, state.v);
   const AttentionConfig& a = model.attention;
   AttentionArgs args{a.heads, a.kv_heads, a.head_dim, a.value_dim, a.scale, a.soft_cap, layer.config.window};
   state.attention_output = backend.allocate(DType::kF32, state.q.rows, a.heads * a.value_dim);

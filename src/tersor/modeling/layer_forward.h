@@ -6,6 +6,7 @@
 // that read them: what calibration does. run_layer() is the loop without a stop.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -61,6 +62,10 @@ struct LayerState {
 
   DeviceTensor attention_input, q_latent, kv_latent, shared_key, q, k, v, attention_output;
   DeviceTensor mlp_input, mlp_inner, shared_inner;
+
+  // Sees the keys (after rotary) and values of the sequences' own positions, as a cache would take them; may
+  // be empty.
+  std::function<void(const DeviceTensor& keys, const DeviceTensor& values)> on_keys_values;
 };
 
 // Rows that an MLP takes at a time: of what its two halves make, only the product is kept for all of them.

@@ -14,12 +14,15 @@
 namespace tersor {
 
 struct Progress {
-  enum class Phase { kCheck, kCompress, kFinish };  // kCheck: pieces of an earlier run are read back
+  // kCheck: pieces of an earlier run are read back. kCalibrate: `done` and `total` count million operations,
+  // else source bytes of finished pieces; both with those of earlier runs.
+  enum class Phase { kCheck, kCompress, kCalibrate, kFinish };
   Phase phase = Phase::kCompress;
-  uint64_t done = 0;  // source bytes of finished pieces, those of earlier runs included
+  uint64_t done = 0;
   uint64_t total = 0;
   uint64_t resumed = 0;  // of `done`: finished by earlier runs
-  double seconds = 0;    // since this run's first piece
+  double seconds = 0;    // since this run began with the phase
+  std::string at = {};   // of kCalibrate: "layer 3 of 30, attention output"
 };
 
 struct RunOptions {

@@ -9,7 +9,7 @@
 namespace tersor {
 namespace {
 
-constexpr std::string_view kMagic = "tersor journal 1 ";
+constexpr std::string_view kMagic = "tersor journal 2 ";
 constexpr uint32_t kMaxPayload = 1 << 20;  // no piece has a thousand extents
 
 template <typename T>
@@ -45,6 +45,11 @@ std::string encode(const JournalRecord& record) {
   put(payload, record.statistics.squared_error);
   put(payload, record.statistics.squared_norm);
   put(payload, record.statistics.zero_groups);
+  put(payload, record.statistics.output_error);
+  put(payload, record.statistics.rounding_output_error);
+  put(payload, record.statistics.output_norm);
+  put(payload, record.statistics.tokens);
+  put(payload, record.state);
   put(payload, static_cast<uint32_t>(record.extents.size()));
   for (const Extent& e : record.extents) {
     put(payload, e.file);
@@ -66,6 +71,11 @@ std::optional<JournalRecord> decode(std::string_view payload) {
   record.statistics.squared_error = r.get<double>();
   record.statistics.squared_norm = r.get<double>();
   record.statistics.zero_groups = r.get<uint64_t>();
+  record.statistics.output_error = r.get<double>();
+  record.statistics.rounding_output_error = r.get<double>();
+  record.statistics.output_norm = r.get<double>();
+  record.statistics.tokens = r.get<uint64_t>();
+  record.state = r.get<uint64_t>();
   const auto extents = r.get<uint32_t>();
   for (uint32_t i = 0; i < extents && r.ok; ++i) {
     Extent e;

@@ -1,9 +1,10 @@
 // Which pieces of work are finished, on disk: what a run that was killed left behind.
 //
-// Layout of `.tersor-journal`: one line "tersor journal 1 <fingerprint>\n", then records
+// Layout of `.tersor-journal`: one line "tersor journal 2 <fingerprint>\n", then records
 //   u32 length of the payload · payload · u64 XXH3 of the payload        (little-endian)
 // with the payload
-//   u32 item · f64 squared_error · f64 squared_norm · u64 zero_groups ·
+//   u32 item · f64 squared_error · f64 squared_norm · u64 zero_groups · f64 output_error ·
+//   f64 rounding_output_error · f64 output_norm · u64 tokens · u64 state ·
 //   u32 number of extents · per extent: u32 file · u64 offset · u64 length · u64 XXH3 of its bytes.
 // A record is appended after its bytes were written. A torn or damaged record ends the readable part: what
 // follows it is done again. The checksums make sure that the bytes are really there, whatever stopped the
@@ -34,12 +35,19 @@ struct PieceStatistics {
   double squared_error = 0;
   double squared_norm = 0;
   uint64_t zero_groups = 0;
+  // Of a calibrated weight whose Hessian H was there: tr(ΔW H ΔWᵀ) of what is stored and of plain rounding
+  // with the same scales, and tr(W H Wᵀ).
+  double output_error = 0;
+  double rounding_output_error = 0;
+  double output_norm = 0;
+  uint64_t tokens = 0;  // rows that its input statistics saw
 };
 
 struct JournalRecord {
   uint32_t item = 0;
   PieceStatistics statistics;
   std::vector<Extent> extents;
+  uint64_t state = 0;  // of a finished layer: XXH3 of the hidden states that it left
 };
 
 class Journal {

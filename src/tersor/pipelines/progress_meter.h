@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 
 #include "tersor/base/clock.h"
 #include "tersor/pipelines/data_free.h"
@@ -26,13 +27,32 @@ class ProgressMeter {
     tell();
   }
 
+  // Begins a phase that counts from `done` to `total`.
+  void enter(Progress::Phase phase, uint64_t done, uint64_t total) {
+    const std::lock_guard lock(mutex_);
+    resumed_bytes_ = state_.resumed;
+    state_.phase = phase;
+    state_.done = state_.resumed = done;
+    state_.total = total;
+    start_ = Clock::now();
+    tell();
+  }
+
+  // What is worked on now.
+  void at(std::string place) {
+    const std::lock_guard lock(mutex_);
+    state_.at = std::move(place);
+    tell();
+  }
+
   void add(uint64_t bytes) {
     const std::lock_guard lock(mutex_);
     state_.done += bytes;
     if (seconds_since(told_) >= interval_) tell();
   }
 
-  uint64_t resumed() const { return state_.resumed; }
+  // Source bytes that earlier runs had finished.
+  uint64_t resumed() const { return resumed_bytes_ ? *resumed_bytes_ : state_.resumed; }
 
  private:
   void tell() {
@@ -44,6 +64,7 @@ class ProgressMeter {
   const std::function<void(const Progress&)>& report_;
   const double interval_;
   Progress state_;
+  std::optional<uint64_t> resumed_bytes_;
   Clock::time_point start_, told_;
   std::mutex mutex_;
 };

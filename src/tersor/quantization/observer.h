@@ -2,10 +2,10 @@
 //
 // memoryless_minmax, static_minmax and minmax are one for weights, which are observed once: the smallest and
 // the largest element. memoryless_mse and mse try the ranges p·[min, max], p = 1, 1 - 1/grid, …, and take the
-// one whose quantization error Σ|Q(x) - x|^norm is least. Every step is tried: the reference's `patience` ends
-// its search only once no group of the whole tensor improves, so a group that stopped by itself could end up
-// worse than there.
-// imatrix_mse is the same search with each column's error multiplied by its Σ x_j² over calibration tokens.
+// one whose quantization error Σ|Q(x) - x|^norm is least. Every step is tried: the reference's `patience`
+// ends its search only once no group of the whole tensor improves, so a group that stopped by itself could
+// end up worse than there. imatrix_mse is the same search with each column's error multiplied by its Σ x_j²
+// over calibration tokens.
 #pragma once
 
 #include <optional>

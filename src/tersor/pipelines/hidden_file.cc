@@ -1,0 +1,69 @@
+#include "tersor/pipelines/hidden_file.h"
+
+#include <fmt/format.h>
+
+#include "tersor/io/hash.h"
+#include "tersor/io/output_folder.h"
+
+namespace tersor {
+namespace {
+
+uint64_t hash_of(const std::vector<uint64_t>& hashes) { return hash64(std::as_bytes(std::span(hashes))); }
+
+}  // namespace
+
+std::filesystem::path HiddenFile::path(size_t layer) const {
+  return folder_ / fmt::format("{}hidden-{}", kWorkingFilePrefix, layer % 2);
+}
+
+uint64_t HiddenFile::save(size_t layer, Backend& backend, const StateStore& store) const {
+  const File file(path(layer), File::Open::kCreateReadWrite);
+  std::vector<uint64_t> hashes;
+  std::vector<std::byte> bytes;
+  uint64_t offset = 0;
+  for (size_t i = 0; i < store.size(); ++i) {
+    const DeviceTensor hidden = store.get(i).hidden;
+    bytes.resize(hidden.bytes());
+    backend.copy_out(hidden, bytes.data());
+    file.write_at(offset, bytes);
+    offset += bytes.size();
+    hashes.push_back(hash64(bytes));
+  }
+  return hash_of(hashes);
+}
+
+bool HiddenFile::holds(size_t layer, uint64_t hash, const std::vector<size_t>& rows, size_t cols) const {
+  if (!std::filesystem::exists(path(layer))) return false;
+  uint64_t size = 0;
+  for (const size_t r : rows) size += uint64_t{r} * cols * sizeof(float);
+  if (std::filesystem::file_size(path(layer)) != size) return false;
+  const File file(path(layer), File::Open::kRead);
+  std::vector<uint64_t> hashes;
+  std::vector<std::byte> bytes;
+  uint64_t offset = 0;
+  for (const size_t r : rows) {
+    bytes.resize(r * cols * sizeof(float));
+    file.read_at(offset, bytes);
+    offset += bytes.size();
+    hashes.push_back(hash64(bytes));
+  }
+  return hash_of(hashes) == hash;
+}
+
+void HiddenFile::load(size_t layer, Backend& backend, const std::vector<size_t>& rows, size_t cols,
+                      StateStore& store) const {
+  const File file(path(layer), File::Open::kRead);
+  std::vector<std::byte> bytes;
+  uint64_t offset = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    LayerState state = store.get(i);
+    state.hidden = backend.allocate(DType::kF32, rows[i], cols);
+    bytes.resize(state.hidden.bytes());
+    file.read_at(offset, bytes);
+    backend.copy_in(state.hidden, bytes.data());
+    offset += bytes.size();
+    store.put(i, std::move(state));
+  }
+}
+
+}  // namespace tersor

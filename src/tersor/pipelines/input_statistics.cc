@@ -1,0 +1,68 @@
+#include "tersor/pipelines/input_statistics.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tersor {
+
+InputStatistics::InputStatistics(Backend& backend, size_t width, StatisticsNeeds needs)
+    : backend_(backend), needs_(needs) {
+  if (needs.hessian) {
+    hessian_ = backend.allocate(DType::kF32, width, width);
+    backend.fill_zero(hessian_);
+  } else if (needs.squares) {
+    squares_ = backend.allocate(DType::kF32, 1, width);
+    backend.fill_zero(squares_);
+  }
+}
+
+uint64_t InputStatistics::bytes(size_t width, StatisticsNeeds needs) {
+  return needs.hessian ? uint64_t{width} * width * sizeof(float) : uint64_t{width} * sizeof(float);
+}
+
+void InputStatistics::add(const DeviceTensor& x, const std::vector<size_t>& sequence_rows) {
+  if (x.rows == 0) return;
+  tokens_ += x.rows;
+  if (needs_.hessian) {
+    backend_.syrk(1, x, 1, hessian_);
+  } else if (needs_.squares) {
+    backend_.add_squares(x, squares_);
+  }
+  if (!needs_.ranges) return;
+  const DeviceTensor rows = backend_.allocate(DType::kF32, x.rows, 2);
+  backend_.row_ranges(x, rows);
+  std::vector<float> values(2 * x.rows);
+  backend_.copy_out(rows, values.data());
+  size_t row = 0;
+  for (const size_t count : sequence_rows) {
+    if (count == 0) continue;
+    MinMax range{values[2 * row], values[2 * row + 1]};
+    for (size_t r = row; r < row + count; ++r) {
+      finite_ = finite_ && std::isfinite(values[2 * r]) && std::isfinite(values[2 * r + 1]);
+      range.min = std::min(range.min, values[2 * r]);
+      range.max = std::max(range.max, values[2 * r + 1]);
+    }
+    ranges_.push_back(range);
+    row += count;
+  }
+}
+
+void InputStatistics::finish() {
+  if (tokens_ == 0) return;
+  const auto n = static_cast<float>(tokens_);
+  if (needs_.hessian) {
+    backend_.scale(2.0f / n, hessian_, hessian_);
+    const DeviceTensor diagonal = backend_.allocate(DType::kF32, 1, hessian_.cols);
+    backend_.get_diagonal(hessian_, diagonal);
+    mean_squares_.resize(hessian_.cols);
+    backend_.copy_out(diagonal, mean_squares_.data());
+    for (float& v : mean_squares_) v /= 2;
+  } else if (needs_.squares) {
+    mean_squares_.resize(squares_.cols);
+    backend_.copy_out(squares_, mean_squares_.data());
+    for (float& v : mean_squares_) v /= n;
+  }
+  finite_ = finite_ && std::ranges::all_of(mean_squares_, [](float v) { return std::isfinite(v); });
+}
+
+}  // namespace tersor

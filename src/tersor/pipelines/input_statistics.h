@@ -1,0 +1,56 @@
+// What calibration learns of the input that a group of linears shares (docs/how-it-works.md, "Statistics").
+#pragma once
+
+#include <vector>
+
+#include "tersor/backend/backend.h"
+#include "tersor/backend/quantize_kernels.h"
+
+namespace tersor {
+
+struct StatisticsNeeds {
+  bool hessian = false;  // XᵀX
+  bool squares = false;  // Σ x_j², where there is no Hessian, whose diagonal it is
+  bool ranges = false;   // least and largest element of each sequence
+
+  bool any() const { return hessian || squares || ranges; }
+};
+
+// Sums over tokens; one statistic per input, not per linear. Padding never gets here: samples have their own
+// lengths.
+class InputStatistics {
+ public:
+  InputStatistics(Backend& backend, size_t width, StatisticsNeeds needs);
+
+  // Adds rows [rows, width] of one or more sequences; `sequence_rows`: how many rows each has, in order.
+  void add(const DeviceTensor& x, const std::vector<size_t>& sequence_rows);
+  // Ends the sums: H becomes 2/n · XᵀX.
+  void finish();
+
+  uint64_t tokens() const { return tokens_; }
+  // Whether all that was measured is finite; after finish().
+  bool finite() const { return finite_; }
+  // [width, width] f32, empty where it was not asked for.
+  const DeviceTensor& hessian() const { return hessian_; }
+  // Mean x_j² of each column; empty where neither it nor the Hessian was asked for.
+  const std::vector<float>& mean_squares() const { return mean_squares_; }
+  // Of each sequence, in the order they were added.
+  const std::vector<MinMax>& ranges() const { return ranges_; }
+
+  // Takes the ranges of others, where no token came.
+  void lend_ranges(std::vector<MinMax> ranges) { ranges_ = std::move(ranges); }
+
+  // Bytes on the device for these needs.
+  static uint64_t bytes(size_t width, StatisticsNeeds needs);
+
+ private:
+  Backend& backend_;
+  StatisticsNeeds needs_;
+  DeviceTensor hessian_, squares_;
+  std::vector<float> mean_squares_;
+  std::vector<MinMax> ranges_;
+  uint64_t tokens_ = 0;
+  bool finite_ = true;
+};
+
+}  // namespace tersor

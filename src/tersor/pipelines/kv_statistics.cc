@@ -1,0 +1,54 @@
+#include "tersor/pipelines/kv_statistics.h"
+
+#include <algorithm>
+
+#include "tersor/quantization/activation_range.h"
+#include "tersor/quantization/qparams.h"
+
+namespace tersor {
+
+KvStatistics::KvStatistics(Backend& backend, const AttentionConfig& attention,
+                           std::optional<QuantizationArgs> scheme)
+    : backend_(backend), scheme_(std::move(scheme)), heads_(1) {
+  if (scheme_ && scheme_->strategy == Strategy::kAttnHead)
+    heads_ = attention.mla ? attention.heads : attention.kv_heads;
+  keys_.resize(heads_);
+  values_.resize(heads_);
+}
+
+void KvStatistics::add(std::span<const SequenceSpan> sequences, const DeviceTensor& keys,
+                       const DeviceTensor& values) {
+  add(sequences, keys, keys_);
+  add(sequences, values, values_);
+}
+
+void KvStatistics::add(std::span<const SequenceSpan> sequences, const DeviceTensor& x,
+                       std::vector<std::vector<MinMax>>& ranges) {
+  const DeviceTensor rows = x.reshaped(x.rows * heads_, x.cols / heads_);
+  const DeviceTensor device = backend_.allocate(DType::kF32, rows.rows, 2);
+  backend_.row_ranges(rows, device);
+  std::vector<float> values(device.size());
+  backend_.copy_out(device, values.data());
+  for (const SequenceSpan& span : sequences) {
+    for (size_t h = 0; h < heads_; ++h) {
+      const float* first = values.data() + (span.begin * heads_ + h) * 2;
+      MinMax range{first[0], first[1]};
+      for (size_t r = 0; r < span.rows; ++r) {
+        range.min = std::min(range.min, first[r * heads_ * 2]);
+        range.max = std::max(range.max, first[r * heads_ * 2 + 1]);
+      }
+      ranges[h].push_back(range);
+    }
+  }
+}
+
+std::vector<std::byte> KvStatistics::scales(bool keys, DType dtype) const {
+  std::vector<MinMax> ranges;
+  for (const std::vector<MinMax>& samples : keys ? keys_ : values_)
+    ranges.push_back(activation_range(*scheme_, samples));
+  QParams qparams;
+  compute_qparams(*scheme_, dtype, ranges, 0, qparams);
+  return qparams.stored;
+}
+
+}  // namespace tersor

@@ -1,0 +1,237 @@
+#include "tersor/pipelines/solve_module.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "tersor/base/error.h"
+#include "tersor/compressors/compressor.h"
+#include "tersor/pipelines/work_items.h"
+#include "tersor/quantization/activation_range.h"
+#include "tersor/quantization/fused_modules.h"
+
+namespace tersor {
+namespace {
+
+// The stored tensors of a whole weight, filled in piece by piece.
+struct StoredWeight {
+  std::vector<StoredTensor> tensors;
+  std::vector<std::vector<std::byte>> bytes;
+
+  StoredWeight(const QuantizationScheme& scheme, const SourceModule& m)
+      : tensors(stored_tensors(scheme, m.dtype, m.out(), m.in())) {
+    for (const StoredTensor& t : tensors) bytes.emplace_back(*num_bytes(t.shape, t.dtype));
+  }
+  std::map<std::string, std::span<const std::byte>> by_suffix() const {
+    std::map<std::string, std::span<const std::byte>> map;
+    for (size_t i = 0; i < tensors.size(); ++i) map[tensors[i].suffix] = bytes[i];
+    return map;
+  }
+};
+
+// Rows in blocks over the threads: f(first row, rows, block).
+template <typename F>
+void each_block(ThreadPool& pool, const SourceModule& m, const QuantizationScheme& scheme, F&& f) {
+  // Smaller than a piece of the data-free pipeline: one weight has to occupy every thread.
+  const uint64_t align = row_alignment(scheme);
+  const uint64_t wanted = (m.out() + 4 * pool.threads() - 1) / (4 * pool.threads());
+  const uint64_t step =
+      std::min(piece_rows(m, scheme), std::max<uint64_t>(1, (wanted + align - 1) / align) * align);
+  pool.parallel_for((m.out() + step - 1) / step, [&](size_t block, size_t) {
+    f(block * step, std::min(step, m.out() - block * step), block);
+  });
+}
+
+WeightView rows_of(const std::vector<std::byte>& weight, const SourceModule& m, uint64_t row,
+                   uint64_t count) {
+  return {weight.data() + row * m.in() * dtype_size(m.dtype), m.dtype, count, m.in()};
+}
+
+// Rounds to nearest: every stored tensor of the weight.
+BlockStatistics round_weight(const QuantizationScheme& scheme, const SourceModule& m,
+                             const std::vector<std::byte>& weight, const Observation& observation,
+                             ThreadPool& pool, StoredWeight& stored) {
+  std::vector<BlockStatistics> blocks(m.out());
+  each_block(pool, m, scheme, [&](uint64_t row, uint64_t count, size_t block) {
+    CompressScratch scratch;
+    std::vector<StoredPiece> pieces;
+    blocks[block] = compress_rows(scheme, m.out(), row, rows_of(weight, m, row, count), observation,
+                                  cpu_quantize_kernels(), scratch, pieces);
+    if (!blocks[block].finite) return;
+    for (const StoredPiece& piece : pieces)
+      std::ranges::copy(piece.bytes,
+                        stored.bytes[piece.tensor].begin() + static_cast<std::ptrdiff_t>(piece.offset));
+  });
+  BlockStatistics sum;
+  for (const BlockStatistics& block : blocks) {
+    sum.squared_error += block.squared_error;
+    sum.squared_norm += block.squared_norm;
+    sum.zero_groups += block.zero_groups;
+    sum.finite = sum.finite && block.finite;
+  }
+  return sum;
+}
+
+std::vector<float> dequantized(const QuantizationScheme& scheme, const SourceModule& m,
+                               const StoredWeight& stored, ThreadPool& pool) {
+  std::vector<float> values(m.out() * m.in());
+  const auto tensors = stored.by_suffix();
+  each_block(pool, m, scheme, [&](uint64_t row, uint64_t count, size_t) {
+    decompress_rows(scheme, tensors, m.dtype, m.out(), m.in(), row, count, cpu_quantize_kernels(),
+                    values.data() + row * m.in());
+  });
+  return values;
+}
+
+DeviceTensor put(Backend& backend, const std::vector<float>& values, size_t rows, size_t cols) {
+  const DeviceTensor tensor = backend.allocate(DType::kF32, rows, cols);
+  backend.copy_in(tensor, values.data());
+  return tensor;
+}
+
+std::vector<float> as_floats(const std::vector<std::byte>& weight, const SourceModule& m) {
+  std::vector<float> values(m.out() * m.in());
+  visit_weight({weight.data(), m.dtype, m.out(), m.in()}, [&](const auto& view) {
+    for (size_t i = 0; i < values.size(); ++i) values[i] = to_float(view.data[i]);
+  });
+  return values;
+}
+
+}  // namespace
+
+StatisticsNeeds statistics_needs(const QuantizationScheme& scheme, bool gptq) {
+  const auto is_measured = [](const std::optional<QuantizationArgs>& args) {
+    return args && args->dynamic != Dynamic::kTrue;
+  };
+  return {.hessian = gptq,
+          .squares = scheme.weights->observer == "imatrix_mse",
+          .ranges = is_measured(scheme.input_activations)};
+}
+
+std::vector<std::byte> ModuleSolver::read_weight(size_t m) const {
+  const SourceModule& module = plan_.inventory.modules[m];
+  std::vector<std::byte> bytes(module.out() * module.in() * dtype_size(module.dtype));
+  checkpoint_.shards[module.place.shard].source->read_at(module.begin, bytes);
+  return bytes;
+}
+
+// The range over a tensor, or over the fused set that it is stacked into; sets come one after the other.
+const Observation& ModuleSolver::observe_set(size_t m) {
+  const QuantizationScheme& scheme = plan_.schemes[*plan_.decisions[m].scheme];
+  const std::string& name = plan_.inventory.modules[m].name.name;
+  const int passes = observation_passes(scheme);
+  const std::string set = shares_range_across_fused_set(scheme) ? fused_key(name).value_or(name) : name;
+  if (set == set_) return observation_;
+  set_ = set;
+  observation_ = {};
+  for (int pass = 0; pass < passes; ++pass) {
+    Observation merged;
+    for (size_t member = 0; member < plan_.decisions.size(); ++member) {
+      const std::string& other = plan_.inventory.modules[member].name.name;
+      if (member != m && (!plan_.decisions[member].scheme || set == name || fused_key(other) != set))
+        continue;
+      const SourceModule& module = plan_.inventory.modules[member];
+      const std::vector<std::byte> weight = read_weight(member);
+      std::vector<Observation> seen(module.out());
+      each_block(pool_, module, scheme, [&](uint64_t row, uint64_t count, size_t block) {
+        CompressScratch scratch;
+        seen[block] = observe_rows(scheme, rows_of(weight, module, row, count), pass, observation_,
+                                   cpu_quantize_kernels(), scratch);
+      });
+      for (Observation& block : seen) {
+        if (merged.grid_errors.empty()) merged.grid_errors.resize(block.grid_errors.size());
+        merge(merged, block);
+      }
+    }
+    finish_pass(scheme, plan_.inventory.modules[m].dtype, pass, merged);
+    observation_ = std::move(merged);
+  }
+  return observation_;
+}
+
+std::vector<Extent> ModuleSolver::write_activations(size_t m, const InputStatistics& input) {
+  const ModuleDecision& decision = plan_.decisions[m];
+  const SourceModule& module = plan_.inventory.modules[m];
+  const QuantizationScheme& scheme = plan_.schemes[*decision.scheme];
+  std::vector<Extent> extents;
+  if (decision.activations.empty()) return extents;
+  const QuantizationArgs& args = *scheme.input_activations;
+  const PlannedShard& shard = plan_.shards[module.place.shard];
+  const MinMax range = activation_range(args, input.ranges());
+  const auto write = [&](size_t index, std::span<const std::byte> bytes) {
+    extents.push_back(output_.write(static_cast<uint32_t>(module.place.shard),
+                                    shard.tensors[decision.activations[index]].begin, bytes));
+  };
+  if (args.dynamic == Dynamic::kLocal) {
+    const float scale = nvfp4_global_scale(std::max(-range.min, range.max), DType::kF32);
+    write(0, std::as_bytes(std::span(&scale, 1)));
+    return extents;
+  }
+  QParams qparams;
+  compute_qparams(args, module.dtype, std::span(&range, 1), 0, qparams);
+  write(0, qparams.stored);
+  if (!args.symmetric) write(1, std::as_bytes(std::span(qparams.zero_points)));
+  return extents;
+}
+
+SolvedModule ModuleSolver::solve(size_t m, uint32_t item, const InputStatistics& input,
+                                 const HessianFactor* factor) {
+  const SourceModule& module = plan_.inventory.modules[m];
+  const ModuleDecision& decision = plan_.decisions[m];
+  const QuantizationScheme& scheme = plan_.schemes[*decision.scheme];
+  const std::vector<std::byte> weight = read_weight(m);
+  Observation observation = observation_passes(scheme) > 0 ? observe_set(m) : Observation{};
+  if (scheme.weights->observer == "imatrix_mse") observation.importance = input.mean_squares();
+
+  StoredWeight stored(scheme, module);
+  const BlockStatistics rounded = round_weight(scheme, module, weight, observation, pool_, stored);
+  if (!rounded.finite) {
+    throw input_error(
+        fmt::format("`{}.weight` holds a NaN or an infinity", module.name.name),
+        fmt::format("the checkpoint is damaged or was trained to overflow: download it again, or leave the "
+                    "module as it is: {}",
+                    flags_to_ignore(plan_.inventory, module.name.name)));
+  }
+  SolvedModule solved;
+  solved.statistics = {.squared_error = rounded.squared_error,
+                       .squared_norm = rounded.squared_norm,
+                       .zero_groups = rounded.zero_groups,
+                       .tokens = input.tokens()};
+  solved.weight = put(backend_, dequantized(scheme, module, stored, pool_), module.out(), module.in());
+  solved.fell_back = decision.gptq && factor == nullptr;
+  if (decision.gptq && factor != nullptr) {
+    const DeviceTensor original = put(backend_, as_floats(weight, module), module.out(), module.in());
+    const DeviceTensor difference = backend_.allocate(DType::kF32, module.out(), module.in());
+    const auto error_of = [&](const DeviceTensor& w) {
+      backend_.add(original, -1, w, difference);
+      return output_error(backend_, input.hessian(), difference);
+    };
+    solved.statistics.output_norm = output_error(backend_, input.hessian(), original);
+    solved.statistics.rounding_output_error = error_of(solved.weight);
+    GptqResult result = gptq_quantize(
+        backend_, original, *factor,
+        stored_column_scales(scheme, stored.by_suffix(), module.dtype, module.out(), module.in()),
+        static_cast<size_t>(decision.gptq->block_size));
+    stored.bytes[0] =
+        encode_codes(scheme, module.dtype, module.out(), module.in(), result.codes, cpu_quantize_kernels());
+    solved.weight = result.weight;
+    solved.statistics.output_error = error_of(solved.weight);
+    std::vector<float> values(module.out() * module.in());
+    backend_.copy_out(solved.weight, values.data());
+    double norm = 0;
+    solved.statistics.squared_error = 0;
+    cpu_quantize_kernels().squared_error(rows_of(weight, module, 0, module.out()), values.data(),
+                                         &solved.statistics.squared_error, &norm);
+  }
+
+  JournalRecord record{.item = item, .statistics = solved.statistics, .extents = {}};
+  const auto shard = static_cast<uint32_t>(module.place.shard);
+  for (size_t t = 0; t < stored.tensors.size(); ++t)
+    record.extents.push_back(
+        output_.write(shard, plan_.shards[shard].tensors[decision.stored[t]].begin, stored.bytes[t]));
+  for (const Extent& extent : write_activations(m, input)) record.extents.push_back(extent);
+  output_.record(record);
+  return solved;
+}
+
+}  // namespace tersor
