@@ -58,8 +58,40 @@ struct Raw {
   int64_t group_size = 0;
   std::string block_structure;
   std::string max_memory;
+  bool packing = false;
+  bool packing_given = false;
   bool no_special_tokens = false;
 };
+
+// What runs on data, where the recipe needs that.
+void add_calibration(CLI::App* app, CalibrationSettings& c, Raw& raw) {
+  app->add_option(
+      "--dataset", c.dataset,
+      "Calibration data: text, .jsonl, .npy, a folder of them, or a Hub dataset in the local cache [a "
+      "built-in text]");
+  app->add_option("--text-column", c.text_column,
+                  "Column of records that holds text, messages or ids [text]");
+  app->add_option("--split", c.split, "Split of a folder or Hub dataset [train]");
+  app->add_option("--samples", c.samples, "Calibration samples [128]")->check(count(kOneOrMore));
+  app->add_option("--max-seq-length", c.max_seq_length, "Tokens of a sample, at most [2048]")
+      ->check(count(kOneOrMore));
+  app->add_option("--seed", c.seed, "Of --shuffle [0]");
+  app->add_flag("--shuffle", c.shuffle, "Draw the samples from the whole dataset");
+  app->add_flag("--packing,!--no-packing", raw.packing,
+                "Join documents and cut them into samples of the full length [of text files]")
+      ->each([&raw](const std::string&) { raw.packing_given = true; });
+  app->add_option(
+      "--sequential-scope", c.sequential_scope,
+      "Linears are calibrated after all quantized ones before them (stage), or those of earlier layers "
+      "(layer) [stage]");
+  app->add_flag("!--no-propagate-error", c.propagate_error,
+                "Calibrate every layer on the source model's inputs");
+  app->add_option("--least-expert-tokens", c.least_expert_tokens,
+                  "Round an expert to nearest that fewer calibration tokens reach [32]");
+  app->add_option("--dtype", c.dtype,
+                  "Of matrix products: f32, bf16, auto [auto: bf16 where the CPU has it]");
+  app->add_option("--max-memory", raw.max_memory, "Memory to keep to while calibrating, e.g. 8GiB");
+}
 
 void add_request(CLI::App* app, Arguments& args, Raw& raw) {
   CompressionRequest& r = args.request;
@@ -75,6 +107,8 @@ void add_request(CLI::App* app, Arguments& args, Raw& raw) {
                   "Modules to leave as they are, e.g. lm_head or 're:.*mlp.gate$'; may be repeated")
       ->allow_extra_args(false);
   app->add_option("--observer", r.observer, "How weight ranges are found: memoryless_minmax, mse");
+  app->add_option("--method", r.method, "How weights are rounded: rtn (to nearest) or gptq [rtn]");
+  app->add_option("--kv-cache", r.kv_cache_scheme, "Scales for cached keys and values: fp8");
   app->add_option("--group-size", raw.group_size,
                   "Columns that share a scale, instead of the scheme's; -1: the whole row")
       ->check(
@@ -86,6 +120,7 @@ void add_request(CLI::App* app, Arguments& args, Raw& raw) {
   app->add_option("--reader", r.reader,
                   "Who must load the result: vllm, transformers, all, or any of them [any; with --tp: vllm]");
   app->add_option("--threads", r.threads, "Threads [one per CPU]")->check(thread_count());
+  add_calibration(app, r.calibration, raw);
 }
 
 void add_runtime(CLI::App* app, std::string& dtype, size_t& threads) {
@@ -182,6 +217,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   compress->add_flag("--overwrite", args.overwrite, "Replace an existing or unfinished output");
   compress->add_flag("--quiet", args.quiet, "Print errors only");
   compress->add_option("--sample", args.sample, "At the end, let the result go on from this text");
+  compress->add_option("--report", args.report, "Write a report of a calibrated run as one HTML page");
   compress->add_option("--log-json", args.log_json,
                        "Write the plan, the progress and the summary as JSON lines");
 
@@ -240,6 +276,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
                  : name == "tokenize" ? Command::kTokenize
                                       : Command::kVersion;
   args.tokenize.special_tokens = !raw.no_special_tokens;
+  if (raw.packing_given) args.request.calibration.packing = raw.packing;
   if (raw.group_size != 0) args.request.group_size = raw.group_size;
   if (!raw.block_structure.empty()) args.request.block_structure = parse_block(raw.block_structure);
   if (!raw.max_memory.empty()) {
@@ -249,6 +286,7 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
                         "give a number and a unit: `--max-memory 1GiB`, `800MB`");
     }
     args.eval.max_memory = *bytes;
+    args.request.calibration.max_memory = *bytes;
   }
   return args;
 }

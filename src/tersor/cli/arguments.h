@@ -28,6 +28,7 @@ struct Arguments {
   bool json = false;
   bool verbose = false;               // version
   std::optional<std::string> sample;  // compress: a prompt to run the result on
+  std::string report;                 // compress: a file for the HTML report
   std::string log_json;               // compress: a file for one JSON object per event
 };
 

@@ -84,13 +84,35 @@ std::string to_text(const CompressionSummary& s) {
         "(--overwrite makes it anew)\n",
         s.output);
   }
-  Table table("<><>><>");
-  table.add({"quantized", "modules", "scheme", "error", "worst", "in", "zero groups"});
+  const bool measured =
+      std::ranges::any_of(s.classes, [](const ClassErrors& c) { return c.output_error > 0; });
+  Table table(measured ? "<><>>>><>" : "<><>><>");
+  std::vector<std::string> titles = {"quantized", "modules", "scheme", "error", "worst", "in", "zero groups"};
+  const auto add_outputs = [&](std::vector<std::string>& row, std::string output, std::string rounding) {
+    if (measured) row.insert(row.begin() + 3, {std::move(output), std::move(rounding)});
+  };
+  add_outputs(titles, "output error", "if rounded");
+  table.add(titles);
   for (const ClassErrors& c : s.classes) {
-    table.add({c.name, format_count(c.modules), c.scheme, percent(c.relative_error), percent(c.worst_error),
-               c.worst_module, format_count(c.zero_groups)});
+    std::vector<std::string> row = {c.name,
+                                    format_count(c.modules),
+                                    c.scheme,
+                                    percent(c.relative_error),
+                                    percent(c.worst_error),
+                                    c.worst_module,
+                                    format_count(c.zero_groups)};
+    const bool has = c.output_error > 0;
+    add_outputs(row, has ? percent(c.output_error) : "", has ? percent(c.rounding_output_error) : "");
+    table.add(row);
   }
   std::string out = table.text();
+  if (s.calibration) {
+    const CalibrationReport& c = *s.calibration;
+    out += fmt::format("\ncalibrated on {}: {} samples, {} tokens (hash {}); {}\n", c.data,
+                       format_count(c.samples), format_count(c.tokens), c.data_hash, c.backend);
+    for (const std::string& note : c.notes) out += fmt::format("note: {}\n", note);
+    if (c.resumed_layers > 0) out += fmt::format("{} layers were done by an earlier run\n", c.resumed_layers);
+  }
   out += fmt::format("\n{}: {} from {} ({}), relative error of all quantized weights {}\n", s.output,
                      format_bytes(s.output_bytes), format_bytes(s.source_bytes),
                      ratio(s.source_bytes, s.output_bytes), percent(s.relative_error));

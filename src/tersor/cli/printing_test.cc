@@ -15,6 +15,17 @@ TEST(Table, AlignsByCharactersNotBytes) {
   EXPECT_EQ(table.text(), "  name  size\n  ü…       1\n");
 }
 
+TEST(Progress, TellsWhereACalibrationIs) {
+  const RunProgress p{.phase = "calibrating",
+                      .done = 300,
+                      .total = 400,
+                      .resumed = 100,
+                      .seconds = 20,
+                      .at = "layer 3 of 30, down"};
+  EXPECT_EQ(progress_text(p, 20'000'000),
+            "calibrating  75 %  layer 3 of 30, down  10.0s left  memory 20.0 MB");
+}
+
 TEST(Progress, TellsRateAndRemainingTime) {
   RunProgress p{.phase = "compressing",
                 .done = 3'000'000'000,

@@ -24,8 +24,9 @@ uint64_t resident_bytes() {
 
 std::string progress_text(const RunProgress& p, uint64_t resident) {
   const double share = p.total == 0 ? 1.0 : static_cast<double>(p.done) / static_cast<double>(p.total);
-  std::string text = fmt::format("{:<11} {:3.0f} %  {} of {}", p.phase, 100 * share, format_bytes(p.done),
-                                 format_bytes(p.total));
+  const bool calibrates = p.phase == "calibrating";
+  std::string text = fmt::format("{:<11} {:3.0f} %  ", p.phase, 100 * share);
+  text += calibrates ? p.at : fmt::format("{} of {}", format_bytes(p.done), format_bytes(p.total));
   const double here = static_cast<double>(p.done - p.resumed);
   // A rate of the first tenth of a second would promise anything.
   if (p.phase == "compressing" && p.seconds >= 0.1 && here > 0) {
@@ -33,6 +34,9 @@ std::string progress_text(const RunProgress& p, uint64_t resident) {
     text += fmt::format("  {}/s  {} left", format_bytes(static_cast<uint64_t>(rate)),
                         format_seconds(static_cast<double>(p.total - p.done) / rate));
   }
+  if (calibrates && p.seconds >= 0.1 && here > 0)
+    text +=
+        fmt::format("  {} left", format_seconds(p.seconds * static_cast<double>(p.total - p.done) / here));
   return text + fmt::format("  memory {}", format_bytes(resident));
 }
 

@@ -87,11 +87,25 @@ void print_sample(const std::string& model, const std::string& prompt, size_t th
   log.add("sample", to_json(report));
 }
 
+// On stderr: the text on stdout stays the model's alone.
+void print_warning(const std::string& warning) {
+  write(stderr, without_controls(fmt::format("warning: {}\n", warning)));
+}
+
 int run_compress(const Arguments& args) {
   if (args.sample) check_runnable(args.request.model);  // rather than after the work
   JsonLog log(args.log_json);
   ProgressLine line;
-  OneshotOptions options{.output = args.output, .overwrite = args.overwrite, .planned = {}, .progress = {}};
+  OneshotOptions options{.output = args.output,
+                         .overwrite = args.overwrite,
+                         .planned = {},
+                         .progress = {},
+                         .notice = {},
+                         .report = args.report};
+  options.notice = [&](const std::string& note) {
+    log.add("notice", to_json(note));
+    if (!args.quiet) print_warning(note);
+  };
   options.planned = [&](const PlanReport& report) {
     log.add("plan", to_json(report));
     if (!args.quiet) print_safely(to_text(report));
@@ -131,11 +145,6 @@ int run_verify(const Arguments& args) {
   const VerifyReport report = verify(args.folder, args.reference, args.request.threads);
   if (args.json || !args.quiet || !report.failures.empty()) print_report(report, args.json);
   return report.failures.empty() ? kDone : static_cast<int>(ErrorCode::kRuntime);
-}
-
-// On stderr: the text on stdout stays the model's alone.
-void print_warning(const std::string& warning) {
-  write(stderr, without_controls(fmt::format("warning: {}\n", warning)));
 }
 
 int run_generate(const Arguments& args) {

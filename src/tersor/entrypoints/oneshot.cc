@@ -2,10 +2,12 @@
 
 #include <cmath>
 #include <map>
+#include <memory>
 
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/entrypoints/calibrated_run.h"
 #include "tersor/entrypoints/process_memory.h"
 #include "tersor/entrypoints/session.h"
 #include "tersor/pipelines/data_free.h"
@@ -52,6 +54,9 @@ std::vector<ClassErrors> errors_by_class(const CompressionPlan& plan,
     const PieceStatistics& s = modules[m];
     sums[it->second].squared_error += s.squared_error;
     sums[it->second].squared_norm += s.squared_norm;
+    sums[it->second].output_error += s.output_error;
+    sums[it->second].rounding_output_error += s.rounding_output_error;
+    sums[it->second].output_norm += s.output_norm;
     total.squared_error += s.squared_error;
     total.squared_norm += s.squared_norm;
     ++c.modules;
@@ -61,8 +66,11 @@ std::vector<ClassErrors> errors_by_class(const CompressionPlan& plan,
       c.worst_module = name;
     }
   }
-  for (size_t i = 0; i < classes.size(); ++i)
+  for (size_t i = 0; i < classes.size(); ++i) {
     classes[i].relative_error = relative(sums[i].squared_error, sums[i].squared_norm);
+    classes[i].output_error = relative(sums[i].output_error, sums[i].output_norm);
+    classes[i].rounding_output_error = relative(sums[i].rounding_output_error, sums[i].output_norm);
+  }
   overall = relative(total.squared_error, total.squared_norm);
   return classes;
 }
@@ -101,7 +109,7 @@ bool is_finished(const std::string& output, const CompressionPlan& plan) {
 
 CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptions& options) {
   if (options.output.empty()) throw usage_error("no output folder is named", "give one with `-o FOLDER`");
-  const Session session = open_session(request);
+  Session session = open_session(request);
   if (lies_in(options.output, session.checkpoint.folder)) {
     throw usage_error(fmt::format("the output folder {} lies in the checkpoint's own folder {}",
                                   options.output, session.checkpoint.folder.string()),
@@ -114,6 +122,14 @@ CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptio
   }
   if (options.planned) options.planned(report_of(session));
   if (!request.allow_unloadable || !session.plan.writable) refuse_unloadable(session.plan, session.reader);
+
+  std::unique_ptr<CalibratedRun> calibrated;
+  if (session.plan.calibration) {
+    calibrated = std::make_unique<CalibratedRun>(session, request);
+    for (const std::string& note : calibrated->notes()) {
+      if (options.notice) options.notice(note);
+    }
+  }
 
   CompressionSummary summary;
   summary.output = options.output;
@@ -128,7 +144,9 @@ CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptio
                  .progress = {},
                  .progress_interval = options.progress_interval};
   if (options.progress) run.progress = [&](const Progress& p) { options.progress(to_public(p)); };
-  const RunSummary done = run_data_free(session.checkpoint, session.plan, output, run);
+  const RunSummary done = calibrated ? calibrated->run(output, run)
+                                     : run_data_free(session.checkpoint, session.plan, output, run);
+  if (calibrated) summary.calibration = calibrated->report();
 
   summary.classes = errors_by_class(session.plan, done.modules, summary.relative_error);
   summary.resumed_bytes = done.resumed_bytes;

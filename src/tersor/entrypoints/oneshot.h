@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct RunProgress {
   uint64_t total = 0;
   uint64_t resumed = 0;  // of `done`: finished by earlier runs
   double seconds = 0;    // since this run began with the phase
-  std::string at;        // while it calibrates: "layer 3 of 30, attention output"
+  std::string at = {};   // while it calibrates: "layer 3 of 30, attention output"
 };
 
 struct OneshotOptions {
@@ -28,6 +29,9 @@ struct OneshotOptions {
   // a time, at most every `progress_interval` seconds.
   std::function<void(const PlanReport&)> planned;
   std::function<void(const RunProgress&)> progress;
+  // What the user should know before the work is done: too few samples, a back end, … May be empty.
+  std::function<void(const std::string&)> notice;
+  std::string report;  // a file for the report as one HTML page; empty: none
   double progress_interval = 0.1;
 };
 
@@ -40,6 +44,22 @@ struct ClassErrors {
   double worst_error = 0;     // of one module
   std::string worst_module;
   uint64_t zero_groups = 0;  // scales of nothing but zeros
+  // Calibrated by GPTQ: √(Σ tr(ΔW H ΔWᵀ) / Σ tr(W H Wᵀ)) of what is stored, and of plain rounding with the
+  // same scales; 0 where no Hessian was taken.
+  double output_error = 0;
+  double rounding_output_error = 0;
+};
+
+// What calibration did.
+struct CalibrationReport {
+  std::string data;  // "the built-in calibration text"
+  uint64_t samples = 0;
+  uint64_t tokens = 0;
+  std::string data_hash;
+  std::string backend;
+  uint64_t resumed_layers = 0;                          // that an earlier, killed run had finished
+  std::vector<std::pair<std::string, double>> seconds;  // by phase
+  std::vector<std::string> notes;
 };
 
 struct CompressionSummary {
@@ -54,6 +74,7 @@ struct CompressionSummary {
   uint64_t resumed_bytes = 0;  // source bytes that an earlier, killed run had finished
   double seconds = 0;
   uint64_t peak_memory = 0;  // of the process so far
+  std::optional<CalibrationReport> calibration;
 };
 
 // Plans and carries out: the output folder appears under its name when it is complete. Until then its work
@@ -67,5 +88,7 @@ struct CompressionSummary {
 CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptions& options);
 
 std::string to_json(const CompressionSummary& summary);
+// A text as a JSON string.
+std::string to_json(const std::string& text);
 
 }  // namespace tersor

@@ -52,6 +52,10 @@ std::string to_json(const PlanReport& r) {
                     {"skipped_files", r.skipped_files}});
 }
 
+std::string to_json(const std::string& text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string to_json(const CompressionSummary& s) {
   Json classes = Json::array();
   for (const ClassErrors& c : s.classes) {
@@ -62,10 +66,24 @@ std::string to_json(const CompressionSummary& s) {
                        {"worst_error", c.worst_error},
                        {"worst_module", c.worst_module},
                        {"zero_groups", c.zero_groups}});
+    if (c.output_error > 0) {
+      classes.back()["output_error"] = c.output_error;
+      classes.back()["rounding_output_error"] = c.rounding_output_error;
+    }
+  }
+  Json calibration;
+  if (s.calibration) {
+    const CalibrationReport& c = *s.calibration;
+    Json seconds = Json::object();
+    for (const auto& [phase, value] : c.seconds) seconds[phase] = value;
+    calibration = {{"data", c.data},     {"data_hash", c.data_hash}, {"samples", c.samples},
+                   {"tokens", c.tokens}, {"backend", c.backend},     {"resumed_layers", c.resumed_layers},
+                   {"seconds", seconds}, {"notes", c.notes}};
   }
   return dump_json({{"output", s.output},
                     {"already_done", s.already_done},
                     {"classes", classes},
+                    {"calibration", calibration},
                     {"relative_error", s.relative_error},
                     {"source_bytes", s.source_bytes},
                     {"output_bytes", s.output_bytes},

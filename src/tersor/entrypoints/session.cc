@@ -11,16 +11,20 @@ namespace tersor {
 namespace {
 
 Recipe recipe_of(const CompressionRequest& request) {
-  if (request.recipe_file.empty() == request.scheme.empty()) {
-    throw usage_error(request.scheme.empty() ? "nothing says how to compress: a recipe or a scheme is needed"
-                                             : "a recipe and a scheme were both given",
+  const bool flags = !request.scheme.empty() || !request.kv_cache_scheme.empty();
+  if (request.recipe_file.empty() != flags) {
+    throw usage_error(!flags ? "nothing says how to compress: a recipe or a scheme is needed"
+                             : "a recipe and a scheme were both given",
                       "give one of `--recipe FILE` and `--scheme NAME` (such as FP8_DYNAMIC or W4A16)");
   }
   Recipe recipe;
   if (!request.recipe_file.empty()) {
-    if (!request.targets.empty() || !request.ignore.empty() || !request.observer.empty()) {
-      throw usage_error("`--targets`, `--ignore` and `--observer` belong to `--scheme`, not to `--recipe`",
-                        "write them into the recipe");
+    if (!request.targets.empty() || !request.ignore.empty() || !request.observer.empty() ||
+        !request.method.empty() || !request.kv_cache_scheme.empty()) {
+      throw usage_error(
+          "`--targets`, `--ignore`, `--observer`, `--method` and `--kv-cache` belong to `--scheme`, not to "
+          "`--recipe`",
+          "write them into the recipe");
     }
     if (!std::filesystem::exists(request.recipe_file))
       throw usage_error("there is no recipe " + request.recipe_file, "check the path given to `--recipe`");
@@ -30,7 +34,8 @@ Recipe recipe_of(const CompressionRequest& request) {
                                 .targets = request.targets,
                                 .ignore = request.ignore,
                                 .observer = request.observer,
-                                .kv_cache_scheme = ""});
+                                .kv_cache_scheme = request.kv_cache_scheme,
+                                .method = request.method});
   }
   if (request.group_size || request.block_structure) {
     apply_overrides(recipe, {.group_size = request.group_size, .block_structure = request.block_structure});

@@ -14,9 +14,7 @@
 #include "tersor/pipelines/work_items.h"
 
 namespace tersor {
-namespace {
 
-// Whether all scales are finite and above zero.
 bool scales_are_sound(std::span<const std::byte> bytes, DType dtype) {
   const uint64_t size = dtype_size(dtype);
   for (uint64_t i = 0; i + size <= bytes.size(); i += size) {
@@ -36,6 +34,8 @@ bool scales_are_sound(std::span<const std::byte> bytes, DType dtype) {
   }
   return true;
 }
+
+namespace {
 
 // Buffers of one thread.
 struct Worker {
@@ -77,7 +77,7 @@ class WeightVerification {
         plan_(plan),
         options_(options),
         pool_(pool),
-        list_(make_work_list(plan)),
+        list_(make_work_list(plan, /*calibrated=*/true)),
         ranges_(plan, list_),
         kernels_(cpu_quantize_kernels()),
         blocks_(list_.items.size()) {}
@@ -149,7 +149,9 @@ class WeightVerification {
     decompress_rows(scheme, by_suffix, m.dtype, item.count, m.in(), 0, item.count, kernels_,
                     worker.values.data());
     kernels_.squared_error(rows, worker.values.data(), &block.squared_error, &block.squared_norm);
-    if (options_.recompute) recompute(item, rows, scheme, extents, worker, block);
+    // An observer that weighs by calibration data cannot be asked again.
+    if (options_.recompute && scheme.weights->observer != "imatrix_mse")
+      recompute(item, rows, scheme, extents, worker, block);
   }
 
   void recompute(const WorkItem& item, const WeightView& rows, const QuantizationScheme& scheme,
@@ -161,7 +163,9 @@ class WeightVerification {
         compress_rows(scheme, out, item.begin, rows, observation, kernels_, worker.scratch, worker.pieces)
             .finite;
     if (!block.finite) return;
+    const bool solved = plan_.decisions[item.subject].gptq.has_value();  // its codes are not the nearest ones
     for (const StoredPiece& piece : worker.pieces) {
+      if (solved && piece.tensor == 0) continue;
       // Extents and pieces are one thing said twice: the same block of the same tensors.
       const std::span<const std::byte> found = worker.found[piece.tensor];
       if (piece.offset != extents[piece.tensor].offset || piece.bytes.size() != found.size())

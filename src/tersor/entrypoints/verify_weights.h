@@ -18,8 +18,12 @@ struct WeightCheck {
   std::vector<std::string> failures;
 };
 
+// Whether all scales are finite and above zero.
+bool scales_are_sound(std::span<const std::byte> bytes, DType dtype);
+
 struct WeightCheckOptions {
-  // Compress anew what was read, and demand the stored bytes. Otherwise only what the bytes say is measured.
+  // Compress anew what was read, and demand the stored bytes: but for the codes of GPTQ, and for scales that
+  // were weighted by calibration data. Otherwise only what the bytes say is measured.
   bool recompute = false;
   std::vector<bool> skip;                        // modules that are not to be read
   std::function<void(uint64_t bytes)> advanced;  // source bytes; called from several threads

@@ -11,12 +11,16 @@
 namespace tersor {
 namespace {
 
+bool is_listed(const ModuleDecision& decision, bool calibrated) {
+  return decision.scheme && (calibrated || !decision.calibrated);
+}
+
 // Groups modules whose range is observed before they are compressed, in order of their first member.
-std::vector<RangeGroup> range_groups(const CompressionPlan& plan) {
+std::vector<RangeGroup> range_groups(const CompressionPlan& plan, bool calibrated) {
   std::vector<RangeGroup> groups;
   std::map<std::string, size_t> by_key;
   for (uint32_t m = 0; m < plan.decisions.size(); ++m) {
-    if (!plan.decisions[m].scheme || plan.decisions[m].calibrated) continue;
+    if (!is_listed(plan.decisions[m], calibrated)) continue;
     const QuantizationScheme& scheme = plan.schemes[*plan.decisions[m].scheme];
     const int passes = observation_passes(scheme);
     if (passes == 0) continue;
@@ -32,10 +36,10 @@ std::vector<RangeGroup> range_groups(const CompressionPlan& plan) {
 
 class Builder {
  public:
-  explicit Builder(const CompressionPlan& plan) : plan_(plan) {}
+  Builder(const CompressionPlan& plan, bool calibrated) : plan_(plan), calibrated_(calibrated) {}
 
   WorkList build() {
-    list_.groups = range_groups(plan_);
+    list_.groups = range_groups(plan_, calibrated_);
     std::vector<uint32_t> group_of(plan_.decisions.size(), kNoGroup);
     for (uint32_t g = 0; g < list_.groups.size(); ++g) {
       for (const uint32_t m : list_.groups[g].modules) group_of[m] = g;
@@ -51,7 +55,7 @@ class Builder {
       for (uint32_t c = 0; c < plan_.shards[s].copies.size(); ++c) copy(s, c);
     }
     for (uint32_t m = 0; m < plan_.decisions.size(); ++m) {
-      if (!plan_.decisions[m].scheme || plan_.decisions[m].calibrated) continue;
+      if (!is_listed(plan_.decisions[m], calibrated_)) continue;
       const uint32_t g = group_of[m];
       if (g == kNoGroup) {
         rows(m, WorkItem::Kind::kCompress, 0, kNoGroup);
@@ -107,6 +111,7 @@ class Builder {
   }
 
   const CompressionPlan& plan_;
+  const bool calibrated_;
   WorkList list_;
 };
 
@@ -118,6 +123,8 @@ uint64_t piece_rows(const SourceModule& module, const QuantizationScheme& scheme
   return std::max<uint64_t>(1, kPieceBytes / row_bytes / align) * align;
 }
 
-WorkList make_work_list(const CompressionPlan& plan) { return Builder(plan).build(); }
+WorkList make_work_list(const CompressionPlan& plan, bool calibrated) {
+  return Builder(plan, calibrated).build();
+}
 
 }  // namespace tersor

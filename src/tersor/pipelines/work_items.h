@@ -43,7 +43,8 @@ struct WorkList {
 // Rows per piece of a module under a scheme: whole alignments, near kPieceBytes.
 uint64_t piece_rows(const SourceModule& module, const QuantizationScheme& scheme);
 
-// Copies, and the modules that wait for no calibration data.
-WorkList make_work_list(const CompressionPlan& plan);
+// Copies, and the modules that wait for no calibration data; with `calibrated` all modules, as a check of the
+// result goes through them.
+WorkList make_work_list(const CompressionPlan& plan, bool calibrated = false);
 
 }  // namespace tersor

@@ -1,0 +1,32 @@
+// A compression that runs the model on data: reads the data, opens the model, runs the sequential pipeline.
+// Internal.
+#pragma once
+
+#include "tersor/entrypoints/oneshot.h"
+#include "tersor/entrypoints/session.h"
+#include "tersor/pipelines/sequential.h"
+
+namespace tersor {
+
+// Everything that a calibrated run is determined by, ready to start.
+class CalibratedRun {
+ public:
+  // Reads and tokenizes the data, and adds to the plan's fingerprint what the result's bytes depend on: data,
+  // options, back end, threads. Throws as load_calibration() and Model do.
+  CalibratedRun(Session& session, const CompressionRequest& request);
+
+  RunSummary run(OutputFolder& output, const RunOptions& options);
+  // After run().
+  CalibrationReport report() const { return report_; }
+  // Before and after it.
+  const std::vector<std::string>& notes() const { return report_.notes; }
+
+ private:
+  const Session& session_;
+  CalibrationOptions options_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Model> model_;
+  CalibrationReport report_;
+};
+
+}  // namespace tersor
