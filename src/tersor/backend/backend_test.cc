@@ -1,6 +1,7 @@
 // Every operation of every back end against the reference, on shapes that are no multiple of any block.
 #include "tersor/backend/backend.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -56,8 +57,8 @@ class BackendTest : public ::testing::TestWithParam<Candidate> {
     return values;
   }
   // Numbers that bf16 holds, so that a back end which rounds to it loses nothing.
-  std::vector<float> normal_bf16(size_t n) {
-    auto values = normal(n);
+  std::vector<float> normal_bf16(size_t n, float spread = 1) {
+    auto values = normal(n, spread);
     for (float& v : values) v = to_float(bfloat16_from(v));
     return values;
   }
@@ -220,10 +221,18 @@ TEST_P(BackendTest, Attends) {
   };
   for (const Case& c : {Case{1, 1, 1, 1, 4, 4, 0, 0}, Case{70, 70, 4, 2, 8, 8, 0, 0},
                         Case{3, 300, 4, 1, 16, 12, 0, 0}, Case{150, 400, 2, 2, 8, 8, 40, 0},
-                        Case{65, 65, 2, 1, 8, 8, 1, 2.0f}, Case{1, 600, 3, 3, 5, 7, 100, 4.0f}}) {
-    const auto q = normal(c.queries * c.heads * c.head_dim, 2),
-               k = normal(c.keys * c.kv_heads * c.head_dim, 2);
-    const auto v = normal(c.keys * c.kv_heads * c.value_dim);
+                        Case{65, 65, 2, 1, 8, 8, 1, 2.0f}, Case{1, 600, 3, 3, 5, 7, 100, 4.0f},
+                        Case{200, 333, 4, 2, 64, 64, 0, 0}, Case{130, 130, 2, 1, 80, 48, 50, 0},
+                        Case{97, 600, 2, 2, 33, 130, 0, 3.0f}, Case{16, 16, 1, 1, 1, 1, 0, 0}}) {
+    const auto q = normal_bf16(c.queries * c.heads * c.head_dim, 2),
+               k = normal_bf16(c.keys * c.kv_heads * c.head_dim, 2);
+    const auto v = normal_bf16(c.keys * c.kv_heads * c.value_dim);
+    // Scores of some hundreds have ULPs of 2^-16 and shift probabilities by as much. A probability that is
+    // itself rounded before it meets a value is off by the roundoff, which moves a mean of values by less
+    // than that part of the largest.
+    constexpr double kLargest = 6;
+    ASSERT_LT(std::max(std::ranges::max(v), -std::ranges::min(v)), kLargest);
+    const double tolerance = 4e-5 + kLargest * GetParam().matmul_roundoff;
     compare(
         [&](Backend& b) {
           const DeviceTensor out = b.allocate(DType::kF32, c.queries, c.heads * c.value_dim);
@@ -232,7 +241,7 @@ TEST_P(BackendTest, Attends) {
                       put(b, v, c.keys, c.kv_heads * c.value_dim), out);
           return out;
         },
-        2e-5);
+        tolerance);
   }
 }
 

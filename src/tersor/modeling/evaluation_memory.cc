@@ -54,10 +54,11 @@ uint64_t evaluation_memory(const Model& model, size_t window) {
   // While it is loaded, a weight is there once more as it is stored, or twice in f32.
   const uint64_t loading =
       2 * bytes * hidden * std::max({widest, a.heads * a.head_dim, a.heads * a.value_dim});
-  // Of a window: its hidden state with the norm of it, then queries, keys, values and the result of
-  // attention, or what the MLP makes, and half of the wider one in bf16.
+  // Of a window: its hidden state with the norm of it, then queries, keys, values (these two in bf16 besides)
+  // and the result of attention, or what the MLP makes, and half of the wider one in bf16.
   const uint64_t kv = a.mla ? a.heads : a.kv_heads;
-  const uint64_t attention = a.heads * (a.head_dim + a.value_dim) + kv * (a.head_dim + a.value_dim);
+  const uint64_t kv_width = kv * (a.head_dim + a.value_dim);
+  const uint64_t attention = a.heads * (a.head_dim + a.value_dim) + kv_width + kv_width / 2;
   const uint64_t activations = 4 * window * (2 * hidden + std::max(attention, inner + inner / 2) + hidden);
   const uint64_t chunk = 4 * 2 * std::min<uint64_t>(window, kMlpRows) * widest;
   const uint64_t in_layer = layer * bytes + std::max(loading, activations + chunk);

@@ -7,6 +7,7 @@
 
 #include <cblas.h>
 
+#include "tersor/backend/cpu/cpu_attention_bf16.h"
 #include "tersor/backend/cpu/cpu_backend.h"
 #include "tersor/backend/operation_shapes.h"
 
@@ -16,6 +17,8 @@ namespace {
 // A block of scores, [queries, keys] f32, is 64 kB: it stays in L2 with the keys and values it came from.
 constexpr size_t kQueryBlock = 64;
 constexpr size_t kKeyBlock = 256;
+// Fewer queries do not pay for packing the keys.
+constexpr size_t kBf16Rows = 16;
 
 struct Scratch {
   std::vector<float> scores = std::vector<float>(kQueryBlock * kKeyBlock);
@@ -89,6 +92,10 @@ struct Problem {
 void CpuBackend::attention(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k,
                            const DeviceTensor& v, const DeviceTensor& out) {
   require_attention_shapes(args, q, k, v, out);
+  // A step of decoding is bound by reading keys and values, which packing them only adds to.
+  if (bf16_ && q.rows >= kBf16Rows && cpu_has_bf16_attention()) {
+    return attention_in_bf16(args, q, k, v, out, threads_, rows_.soft_cap);
+  }
   const Problem problem{args, q, k, v, out, rows_, args.heads / args.kv_heads};
   const size_t blocks = (q.rows + kQueryBlock - 1) / kQueryBlock;
   // A step of decoding over a short context is done before a second thread has begun.
