@@ -96,4 +96,12 @@ SNIPPETS = [
     "{%- if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% else %}{% set loop_messages = messages %}{% endif %}{% for message in loop_messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}{{ message.content }}{% endfor %}",
     "{% set content = messages[1].content %}{% if '</think>' in content %}{% set content = content.split('</think>')[-1].lstrip('\\n') %}{% endif %}{{ content }}", "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') | join(' + ') }}", "{% for m in messages[::-1] %}{{ loop.index0 }}{{ m.role }}{% endfor %}",
     "{%- macro render(v, level=0) -%}\n{%- if v is mapping -%}\n{%- for k, x in v | dictsort -%}\n{{ '  ' * level }}{{ k }}: {{ render(x, level + 1) }}\n{% endfor -%}\n{%- elif v is iterable and v is not string -%}\n[{%- for x in v -%}{{ render(x, level) }}{%- if not loop.last %}, {% endif -%}{%- endfor -%}]\n{%- else -%}\n{{ v | tojson }}\n{%- endif -%}\n{%- endmacro -%}\n{{ render(deep) }}",
+    # layout
+    "{{ 'The quick brown fox jumps over the lazy dog, well-known for its x-ray eyes' | wordwrap(12) }}|{{ text | wordwrap(5) }}|{{ 'a\n\nbb  cc\n' | wordwrap(3) }}",
+    "{{ 'Straße---über--alles - extraordinarily-long-winded-words' | wordwrap(11) }}|{{ 'abcdefghij kl' | wordwrap(4, false) }}|{{ 'ab cd ef' | wordwrap(5, wrapstring='<br>') }}|{{ 'semi-automatic anti-aircraft' | wordwrap(10, true, none, false) }}",
+    "{{ 'x' * 30 | int ~ ' ' ~ 'y-' * 12 }}{{ ('a-b-c-d ' * 5 ~ '-- --x a--b c--') | wordwrap(6) }}", "{{ 'x' | wordwrap(0) }}", "{{ '中文 字符 😀😀😀' | wordwrap(3) }}",
+    "{{ d | pprint }} {{ nums | pprint }} {{ 'it\\'s' | pprint }} {{ deep | pprint }} {{ (1,) | pprint }} {{ none | pprint }} {{ missing | pprint }}",
+    "{{ people * 3 | int }}{{ (people * 3) | pprint }}", "{{ {'messages': messages, 'long': 'lorem ipsum dolor sit amet ' * 8, 'k': {'b': nums * 20, 'a': [words * 9, (1, words * 8)]}} | pprint }}",
+    "{{ ('one two three ' * 10 ~ '\n' ~ 'four ' * 20) | pprint }}", "{{ [('word ' * 30) | trim, 'x' * 100] | pprint }}", "{{ ['a' * 75] | pprint }}{{ ['a' * 74] | pprint }}{{ ('a' * 77,) | pprint }}",
+    "{{ floats * 5 | int }}{{ (floats * 5) | pprint }}", "{{ {'z': {'y' * 60: ['q' * 20, 'r' * 10]}, 'a': (1, 2, 3) * 12} | pprint }}",
 ]

@@ -15,6 +15,7 @@ using Test = bool (*)(Interpreter&, const Value& input, const Arguments&);
 // Null when there is none of that name.
 Filter find_text_filter(std::string_view name);
 Filter find_sequence_filter(std::string_view name);
+Filter find_layout_filter(std::string_view name);
 Filter find_filter(std::string_view name);
 Test find_test(std::string_view name);
 

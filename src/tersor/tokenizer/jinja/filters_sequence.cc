@@ -361,13 +361,22 @@ Filter find_sequence_filter(std::string_view name) {
 }
 
 Filter find_filter(std::string_view name) {
-  const Filter filter = find_text_filter(name);
-  return filter != nullptr ? filter : find_sequence_filter(name);
+  for (const auto find : {find_text_filter, find_sequence_filter, find_layout_filter}) {
+    if (const Filter filter = find(name); filter != nullptr) return filter;
+  }
+  return nullptr;
 }
 
 Value apply_filter(Interpreter& in, const std::string& name, const Value& input, const Arguments& arguments) {
   const Filter filter = find_filter(name);
-  if (filter == nullptr) throw TemplateError(fmt::format("no filter is named '{}'", name));
+  if (filter == nullptr) {
+    constexpr std::string_view kForWebPages[] = {"urlize",  "urlencode",      "striptags",
+                                                 "xmlattr", "filesizeformat", "random"};
+    if (std::ranges::find(kForWebPages, name) != std::end(kForWebPages))
+      throw TemplateError(
+          fmt::format("Jinja's filter '{}' is not available here: no chat template needs it", name));
+    throw TemplateError(fmt::format("no filter is named '{}'", name));
+  }
   return filter(in, input, arguments);
 }
 
