@@ -13,6 +13,7 @@
 
 #include "tersor/base/error.h"
 #include "tersor/datasets/builtin_text.h"
+#include "tersor/datasets/records.h"
 #include "tersor/datasets/sampling.h"
 #include "tersor/io/file.h"
 
@@ -108,6 +109,14 @@ TEST(Calibration, MessagesGoThroughTheChatTemplate) {
   const CalibrationData data = load(request_of(file));
   const Ids expected = tiny().encode("<s>" + user + "\n" + reply + "</s>", false);
   EXPECT_THAT(data.samples, ElementsAre(expected, expected));
+}
+
+TEST(Calibration, MessagesKeepTheOrderOfTheirKeysForTemplatesThatPrintThem) {
+  const datasets::Document document =
+      datasets::line_document(R"({"messages": [{"role": "user", "content": "x", "b": {"z": 1, "a": 2}}]})", 0,
+                              "text", "a.jsonl:1");
+  EXPECT_EQ(std::get<datasets::Messages>(document.content).json,
+            R"([{"role":"user","content":"x","b":{"z":1,"a":2}}])");
 }
 
 TEST(Calibration, TextFilesArePacked) {
@@ -259,7 +268,7 @@ TEST(Calibration, BrokenDataIsRefusedWithItsPlace) {
       {"nul.jsonl", "{\"text\": \"a\\u0000\"}\x01", ErrorCode::kInput, "nul.jsonl:2: not valid JSON", ""},
       {"list.jsonl", "[1]", ErrorCode::kInput, "list.jsonl:2: expected a JSON object, found array", ""},
       {"column.jsonl", R"({"prompt": "a", "answer": "b"})", ErrorCode::kInput,
-       "column.jsonl:2: there is no column `text`; the record has `answer` and `prompt`", "--text-column"},
+       "column.jsonl:2: there is no column `text`; the record has `prompt` and `answer`", "--text-column"},
       {"number.jsonl", R"({"text": 3})", ErrorCode::kInput, "the column `text` holds a number", ""},
       {"strings.jsonl", R"({"text": ["a"]})", ErrorCode::kInput, "holds a list of strings", ""},
       {"mixed.jsonl", R"({"text": [1, "a"]})", ErrorCode::kInput, "`text`[1] is no whole number", ""},

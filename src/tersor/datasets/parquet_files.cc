@@ -28,8 +28,23 @@ void require_ok(const arrow::Status& status, const fs::path& path) {
                       "the file is damaged or cut short; download it again");
 }
 
-// One cell as JSON; `null` for what no dataset of text holds (dates, decimals, maps).
-Json cell(const arrow::Array& array, int64_t i) {
+// Whether a column of this type can hold text, messages or token ids.
+bool is_text_type(const arrow::DataType& type) {
+  switch (type.id()) {
+    case arrow::Type::STRING:
+    case arrow::Type::LARGE_STRING:
+    case arrow::Type::LIST:
+    case arrow::Type::LARGE_LIST:
+      return true;
+    case arrow::Type::DICTIONARY:
+      return is_text_type(*static_cast<const arrow::DictionaryType&>(type).value_type());
+    default:
+      return false;
+  }
+}
+
+// One cell as JSON; `null` for what stands in no message (dates, decimals, maps).
+OrderedJson cell(const arrow::Array& array, int64_t i) {
   if (array.IsNull(i)) return nullptr;
   switch (array.type_id()) {
     case arrow::Type::STRING:
@@ -56,26 +71,30 @@ Json cell(const arrow::Array& array, int64_t i) {
       return static_cast<const arrow::BooleanArray&>(array).Value(i);
     case arrow::Type::LIST: {
       const auto& list = static_cast<const arrow::ListArray&>(array);
-      Json out = Json::array();
+      OrderedJson out = OrderedJson::array();
       for (int64_t j = list.value_offset(i); j < list.value_offset(i + 1); ++j)
         out.push_back(cell(*list.values(), j));
       return out;
     }
     case arrow::Type::LARGE_LIST: {
       const auto& list = static_cast<const arrow::LargeListArray&>(array);
-      Json out = Json::array();
+      OrderedJson out = OrderedJson::array();
       for (int64_t j = list.value_offset(i); j < list.value_offset(i + 1); ++j)
         out.push_back(cell(*list.values(), j));
       return out;
     }
     case arrow::Type::STRUCT: {
       const auto& fields = static_cast<const arrow::StructArray&>(array);
-      Json out = Json::object();
+      OrderedJson out = OrderedJson::object();
       for (int f = 0; f < fields.num_fields(); ++f) {
         // A key that a message does not have is null in the column: not the same to a template.
         if (!fields.field(f)->IsNull(i)) out[fields.type()->field(f)->name()] = cell(*fields.field(f), i);
       }
       return out;
+    }
+    case arrow::Type::DICTIONARY: {
+      const auto& indexed = static_cast<const arrow::DictionaryArray&>(array);
+      return cell(*indexed.dictionary(), indexed.GetValueIndex(i));
     }
     default:
       return nullptr;
@@ -107,7 +126,7 @@ class ParquetFile {
   Document read(uint64_t row, const std::string& text_column) {
     const std::string place = fmt::format("{}, row {}", path_.string(), row);
     // The record with every name, so that a missing column is reported as in JSON; only one is read.
-    Json record = Json::object();
+    OrderedJson record = OrderedJson::object();
     const std::string column = column_to_read(text_column);
     if (column.empty()) {
       for (const std::string& name : names_) record[name] = nullptr;
@@ -150,6 +169,13 @@ class ParquetFile {
     }
     require_ok(reader_->ReadRowGroup(group, leaves, &table_), path_);
     require_ok(table_->ValidateFull(), path_);  // offsets inside their buffers, valid UTF-8
+    const auto values = table_->GetColumnByName(column);
+    if (values == nullptr || !is_text_type(*values->type()))
+      throw input_error(
+          fmt::format("{}: the column `{}` is {}; expected text, a list of chat messages or of token ids",
+                      path_.string(), printable(column),
+                      values == nullptr ? "not there" : values->type()->ToString()),
+          "name another column: `--text-column NAME`");
     group_ = group;
   }
 

@@ -18,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const Json& column_of(const Json& record, const std::string& text_column, std::string& name,
-                      const std::string& place) {
+const OrderedJson& column_of(const OrderedJson& record, const std::string& text_column, std::string& name,
+                             const std::string& place) {
   name = text_column;
   if (record.contains(name)) return record[name];
   if (text_column == "text") {
@@ -36,8 +36,11 @@ const Json& column_of(const Json& record, const std::string& text_column, std::s
       "name the column with the text, or with a list of chat messages: `--text-column NAME`");
 }
 
+// Of a file that holds one list, which is read whole.
+constexpr uint64_t kMaxListBytes = uint64_t{1} << 30;
+
 // ShareGPT's spelling of a message in Transformers'.
-Json chat_message(const Json& message) {
+OrderedJson chat_message(const OrderedJson& message) {
   if (!message.contains("from") || !message.contains("value")) return message;
   std::string role = message["from"].is_string() ? message["from"].get<std::string>() : "";
   if (role == "human") role = "user";
@@ -45,10 +48,10 @@ Json chat_message(const Json& message) {
   return {{"role", role}, {"content", message["value"]}};
 }
 
-TokenIds token_ids(const Json& list, const std::string& name, const std::string& place) {
+TokenIds token_ids(const OrderedJson& list, const std::string& name, const std::string& place) {
   TokenIds out;
   out.ids.reserve(list.size());
-  for (const Json& id : list) {
+  for (const OrderedJson& id : list) {
     if (!id.is_number_integer()) {
       throw input_error(fmt::format("{}: `{}`[{}] is no whole number, as the ids before it are", place,
                                     printable(name), out.ids.size()),
@@ -70,7 +73,7 @@ struct RecordFile {
   fs::path path;
   File file;
   std::vector<Line> lines;
-  std::shared_ptr<const Json> list;  // instead of lines
+  std::shared_ptr<const OrderedJson> list;  // instead of lines
 
   size_t count() const { return list ? list->size() : lines.size(); }
 };
@@ -126,10 +129,13 @@ RecordFile open_records(const fs::path& path) {
   // A list over several lines is a file of one JSON value; JSON lines are objects.
   if (first == '[') {
     records.lines.clear();
-    auto list = std::make_shared<Json>(read_json_file(path));
-    if (!list->is_array())
+    const std::string text = read_file(path, kMaxListBytes);
+    require_utf8(text, 0, path.string());
+    if (!parse_json(text, path.string()).is_array())  // which also finds what is no JSON, or twice there
       throw input_error(fmt::format("{}: a list of records was expected", path.string()),
                         "give one JSON object a line, or one list of objects");
+    const std::optional<std::string> spelled = spell_python_floats(text);
+    auto list = std::make_shared<OrderedJson>(OrderedJson::parse(spelled ? *spelled : text));
     records.list = std::move(list);
   }
   return records;
@@ -137,19 +143,20 @@ RecordFile open_records(const fs::path& path) {
 
 }  // namespace
 
-Document record_document(const Json& record, const std::string& text_column, const std::string& place) {
+Document record_document(const OrderedJson& record, const std::string& text_column,
+                         const std::string& place) {
   if (!record.is_object()) {
     throw input_error(fmt::format("{}: expected a JSON object, found {}", place, record.type_name()),
                       "each record is an object such as {\"text\": \"…\"} or {\"messages\": […]}");
   }
   std::string name;
-  const Json& value = column_of(record, text_column, name, place);
+  const OrderedJson& value = column_of(record, text_column, name, place);
   if (value.is_string()) return {Text{value.get<std::string>()}, place};
   if (value.is_array() && value.empty()) return {Text{}, place};
   if (value.is_array() && value.front().is_number()) return {token_ids(value, name, place), place};
   if (value.is_array() && value.front().is_object()) {
-    Json messages = Json::array();
-    for (const Json& message : value) messages.push_back(chat_message(message));
+    OrderedJson messages = OrderedJson::array();
+    for (const OrderedJson& message : value) messages.push_back(chat_message(message));
     return {Messages{messages.dump()}, place};
   }
   if (value.is_null()) return {Text{}, place};
@@ -174,7 +181,7 @@ Document line_document(std::string_view line, uint64_t offset, const std::string
     throw input_error(fmt::format("{}: not valid JSON at column {}", place, std::max<size_t>(column, 1)),
                       "in a file of JSON lines every line is one whole object; the file may be cut short");
   }
-  return record_document(tree.take(), text_column, place);
+  return record_document(OrderedJson::parse(text), text_column, place);
 }
 
 Documents json_documents(const std::vector<fs::path>& files, const std::string& text_column) {

@@ -22,7 +22,7 @@ inline constexpr std::array<const char*, 3> kOtherColumns = {"messages", "conver
 
 // The document of one record; `place` names it in errors. Throws Error(kInput) when there is no column of
 // that name (naming those that there are) or it holds something else.
-Document record_document(const Json& record, const std::string& text_column, const std::string& place);
+Document record_document(const OrderedJson& record, const std::string& text_column, const std::string& place);
 
 // One line of a JSONL file. Throws Error(kInput) for a line that is not UTF-8 or no JSON object. `offset`:
 // where in the file the line starts.

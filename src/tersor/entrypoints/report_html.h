@@ -42,7 +42,7 @@ struct ExpertTokens {
   std::vector<uint64_t> tokens;
 };
 
-struct CalibrationData {
+struct ReportedData {
   std::string description;  // "ultrachat_200k, train_sft, 512 conversations through the chat template"
   std::string hash;         // of the token ids
   uint64_t sequences = 0;
@@ -65,7 +65,7 @@ struct CompressionReport {
   double seconds = 0;
   uint64_t peak_memory = 0;  // bytes
   std::string recipe;        // its text
-  CalibrationData data;
+  ReportedData data;
   std::vector<ExpertTokens> experts;  // layers with routed experts, by layer
 };
 

@@ -13,6 +13,8 @@
 namespace tersor {
 
 using Json = nlohmann::json;
+// With the keys in the order of the text, for what is printed again, such as messages by a chat template.
+using OrderedJson = nlohmann::ordered_json;
 
 // Parses `text`. `origin` names it in errors (a path). Throws Error(kInput) with line and column when it is
 // not JSON, nests deeper than 256 levels, or repeats a key in one object. NaN, Infinity, 1E400 and whole
