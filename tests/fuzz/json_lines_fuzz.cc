@@ -1,4 +1,5 @@
-// A line of a JSONL dataset of any bytes is refused with an Error, or gives text in UTF-8, messages in JSON, ids.
+// A line of a JSONL dataset of any bytes is refused with an Error, or gives text in UTF-8, messages in JSON,
+// ids.
 #include <cstdlib>
 
 #include "tersor/base/error.h"
