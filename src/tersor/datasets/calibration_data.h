@@ -28,8 +28,8 @@ struct CalibrationRequest {
   //   org/name[@rev]  a dataset in the local Hugging Face cache; nothing is downloaded
   std::string dataset;
   // Of records: the column that holds the text, a list of chat messages (they go through the model's chat
-  // template) or token ids. When no record has a column "text", "messages", "conversations" and "input_ids"
-  // are looked for.
+  // template) or token ids. A record without a "text" is looked at for "messages", "conversations" and
+  // "input_ids".
   std::string text_column = "text";
   // Of folders and Hub datasets: the split to read; empty: "train" where there is one.
   std::string split;

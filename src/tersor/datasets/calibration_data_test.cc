@@ -112,9 +112,8 @@ TEST(Calibration, MessagesGoThroughTheChatTemplate) {
 }
 
 TEST(Calibration, MessagesKeepTheOrderOfTheirKeysForTemplatesThatPrintThem) {
-  const datasets::Document document =
-      datasets::line_document(R"({"messages": [{"role": "user", "content": "x", "b": {"z": 1, "a": 2}}]})", 0,
-                              "text", "a.jsonl:1");
+  const datasets::Document document = datasets::line_document(
+      R"({"messages": [{"role": "user", "content": "x", "b": {"z": 1, "a": 2}}]})", 0, "text", "a.jsonl:1");
   EXPECT_EQ(std::get<datasets::Messages>(document.content).json,
             R"([{"role":"user","content":"x","b":{"z":1,"a":2}}])");
 }
@@ -223,7 +222,8 @@ TEST(Calibration, SpecialTokensOfTheTokenizerStandAroundDocumentsAndBeforeEveryS
 TEST(Calibration, JsonFilesMayHoldOneListAndTokenIds) {
   const TempFolder folder;
   const auto file = folder.write("a.json", R"([
-    {"text": [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]}, {"input_ids": [1, 1, 1, 1, 1, 1, 1, 1]},
+    {"text": [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]},
+    {"input_ids": [0, 1, 1, 1, 1, 1, 1, 1, 1, 0], "attention_mask": [0, 1, 1, 1, 1, 1, 1, 1, 1, 0]},
     {"text": null}, {"text": ""}])");
   const CalibrationData data = load(request_of(file, 4, 9));
   EXPECT_THAT(data.samples, ElementsAre(Ids{9, 8, 7, 6, 5, 4, 3, 2, 1}, Ids{1, 1, 1, 1, 1, 1, 1, 1}));
@@ -276,6 +276,8 @@ TEST(Calibration, BrokenDataIsRefusedWithItsPlace) {
        "utf8.jsonl:2: not UTF-8 at byte 80: 0xe9", "iconv"},
       {"ids.jsonl", R"({"input_ids": [5, 6, 1536]})", ErrorCode::kInput,
        "ids.jsonl:2: token id 1536 at position 2, but the model has 1,536 tokens", "another model"},
+      {"mask.jsonl", R"({"input_ids": [5, 6], "attention_mask": [1]})", ErrorCode::kInput,
+       "`attention_mask` is no list of as many numbers", ""},
       {"below.jsonl", R"({"input_ids": [5, -1]})", ErrorCode::kInput, "token id -1 at position 1", ""},
       {"above.jsonl", R"({"input_ids": [18446744073709551615]})", ErrorCode::kInput, "at position 0", ""},
       {"roles.jsonl", R"({"messages": [{"speaker": "user", "said": "x"}]})", ErrorCode::kInput,

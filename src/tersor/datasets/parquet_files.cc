@@ -101,6 +101,8 @@ OrderedJson cell(const arrow::Array& array, int64_t i) {
   }
 }
 
+constexpr const char* kMask = "attention_mask";
+
 class ParquetFile {
  public:
   explicit ParquetFile(const fs::path& path) : path_(path) {
@@ -135,21 +137,24 @@ class ParquetFile {
     const auto after = std::ranges::upper_bound(group_begin_, row);
     const int group = static_cast<int>(after - group_begin_.begin()) - 1;
     load(group, column);
-    int64_t local = static_cast<int64_t>(row - group_begin_[static_cast<size_t>(group)]);
-    const auto values = table_->GetColumnByName(column);
-    for (int c = 0; values != nullptr && c < values->num_chunks(); ++c) {
-      const arrow::Array& chunk = *values->chunk(c);
-      if (local < chunk.length()) {
-        record[column] = cell(chunk, local);
-        return record_document(record, column, place);
-      }
-      local -= chunk.length();
+    const auto local = static_cast<int64_t>(row - group_begin_[static_cast<size_t>(group)]);
+    for (const std::string& name : {column, std::string(kMask)}) {
+      const auto values = table_->GetColumnByName(name);
+      if (values != nullptr) record[name] = cell_of(*values, local, place);
+    }
+    return record_document(record, column, place);
+  }
+
+ private:
+  static OrderedJson cell_of(const arrow::ChunkedArray& values, int64_t row, const std::string& place) {
+    for (const auto& chunk : values.chunks()) {
+      if (row < chunk->length()) return cell(*chunk, row);
+      row -= chunk->length();
     }
     throw input_error(fmt::format("{}: the row group has fewer rows than its header says", place),
                       "the file is damaged; download it again");
   }
 
- private:
   std::string column_to_read(const std::string& text_column) const {
     const auto has = [&](const std::string& name) { return std::ranges::find(names_, name) != names_.end(); };
     if (has(text_column)) return text_column;
@@ -165,7 +170,8 @@ class ParquetFile {
     if (group_ == group) return;
     std::vector<int> leaves;
     for (size_t c = 0; c < top_of_leaf_.size(); ++c) {
-      if (top_of_leaf_[c] == column) leaves.push_back(static_cast<int>(c));
+      const std::string& top = top_of_leaf_[c];
+      if (top == column || (top == kMask && column == "input_ids")) leaves.push_back(static_cast<int>(c));
     }
     require_ok(reader_->ReadRowGroup(group, leaves, &table_), path_);
     require_ok(table_->ValidateFull(), path_);  // offsets inside their buffers, valid UTF-8

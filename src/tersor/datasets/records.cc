@@ -36,6 +36,19 @@ const OrderedJson& column_of(const OrderedJson& record, const std::string& text_
       "name the column with the text, or with a list of chat messages: `--text-column NAME`");
 }
 
+// Leaves out what `mask`, a list of as many numbers, marks as padding.
+void leave_out_padding(TokenIds& tokens, const OrderedJson& mask, const std::string& place) {
+  if (!mask.is_array() || mask.size() != tokens.ids.size()) {
+    throw input_error(fmt::format("{}: `attention_mask` is no list of as many numbers as `input_ids`", place),
+                      "the mask says for each id whether it is padding");
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < tokens.ids.size(); ++i) {
+    if (mask[i] != 0) tokens.ids[kept++] = tokens.ids[i];
+  }
+  tokens.ids.resize(kept);
+}
+
 // Of a file that holds one list, which is read whole.
 constexpr uint64_t kMaxListBytes = uint64_t{1} << 30;
 
@@ -153,7 +166,12 @@ Document record_document(const OrderedJson& record, const std::string& text_colu
   const OrderedJson& value = column_of(record, text_column, name, place);
   if (value.is_string()) return {Text{value.get<std::string>()}, place};
   if (value.is_array() && value.empty()) return {Text{}, place};
-  if (value.is_array() && value.front().is_number()) return {token_ids(value, name, place), place};
+  if (value.is_array() && value.front().is_number()) {
+    TokenIds tokens = token_ids(value, name, place);
+    if (const auto mask = record.find("attention_mask"); mask != record.end() && name != "attention_mask")
+      leave_out_padding(tokens, *mask, place);
+    return {std::move(tokens), place};
+  }
   if (value.is_array() && value.front().is_object()) {
     OrderedJson messages = OrderedJson::array();
     for (const OrderedJson& message : value) messages.push_back(chat_message(message));

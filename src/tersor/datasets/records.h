@@ -3,7 +3,7 @@
 //   {"text": "…"}                                                    plain text
 //   {"messages": [{"role": "user", "content": "…"}, …]}              a conversation, for the chat template
 //   {"conversations": [{"from": "human", "value": "…"}, …]}          the same as ShareGPT spells it
-//   {"input_ids": [1, 17, …]}                                        token ids
+//   {"input_ids": [1, 17, …], "attention_mask": [1, 1, …]}           token ids; the mask may be absent
 #pragma once
 
 #include <array>
