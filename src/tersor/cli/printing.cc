@@ -69,6 +69,23 @@ std::string to_text(const PlanReport& r) {
                                     format_seconds(r.seconds),
                                     format_bytes(static_cast<uint64_t>(r.disk_bytes_per_second)))});
   }
+  if (r.calibration) {
+    const CalibrationPrediction& c = *r.calibration;
+    const double tera = 1e-12;
+    totals.add(
+        {"calibration",
+         fmt::format("{} tokens; {:.2f} TFLOP forward, {:.2f} statistics, {:.2f} solving: about {}",
+                     format_count(c.tokens), tera * c.forward_operations, tera * c.statistics_operations,
+                     tera * c.solve_operations, format_seconds(c.seconds))});
+    totals.add(
+        {"", fmt::format(
+                 "memory: a layer {}, Hessians {}, solving {}, a batch {}, activations {} (to a file where "
+                 "--max-memory asks for it)",
+                 format_bytes(c.layer_memory), format_bytes(c.hessian_memory), format_bytes(c.solve_memory),
+                 format_bytes(c.batch_memory), format_bytes(c.state_memory))});
+    totals.add({"", fmt::format("{} of disk more while it runs, so that a killed run goes on",
+                                format_bytes(c.disk))});
+  }
   out += totals.text();
   for (const std::string& file : r.skipped_files) out += fmt::format("note: not carried over: {}\n", file);
   for (const LoadProblem& p : r.problems) out += "\n" + problem_text(p);

@@ -1,11 +1,15 @@
 #include "tersor/entrypoints/calibrated_run.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
+#include "tersor/base/text.h"
 #include "tersor/datasets/calibration_data.h"
 #include "tersor/entrypoints/runtime.h"
 #include "tersor/io/hash.h"
+#include "tersor/pipelines/calibration_memory.h"
 
 namespace tersor {
 namespace {
@@ -38,6 +42,7 @@ CalibratedRun::CalibratedRun(Session& session, const CompressionRequest& request
                                            .vocab_size = model_->config().vocabulary},
                                           tokenizer);
   options_.samples = std::move(data.samples);
+  fit_memory(s.max_memory, data.tokens);
   report_.data = data.description;
   report_.samples = options_.samples.size();
   report_.tokens = data.tokens;
@@ -46,9 +51,47 @@ CalibratedRun::CalibratedRun(Session& session, const CompressionRequest& request
   report_.notes = std::move(data.notes);
   warn_of_length(model_->config(), s.max_seq_length,
                  [&](const std::string& text) { report_.notes.push_back(text); });
-  session.plan.fingerprint =
-      hash_hex(fmt::format("{}\n{}\n{}\n{} {} {}", session.plan.fingerprint, report_.data_hash,
-                           report_.backend, s.sequential_scope, s.propagate_error, s.least_expert_tokens));
+  session.plan.fingerprint = hash_hex(
+      fmt::format("{}\n{}\n{}\n{} {} {} {}", session.plan.fingerprint, report_.data_hash, report_.backend,
+                  s.sequential_scope, s.propagate_error, s.least_expert_tokens, options_.batch_tokens));
+}
+
+// Smaller batches, fewer Hessians at a time, activations in a file: in this order, until the budget holds.
+void CalibratedRun::fit_memory(uint64_t budget, uint64_t tokens) {
+  const DeviceTensor sample = backend_->allocate(DType::kF32, 64, 64);
+  backend_->fill_zero(sample);
+  size_t longest = 1;
+  for (const auto& ids : options_.samples) longest = std::max(longest, ids.size());
+  CalibrationSizes sizes{.bytes_per_weight = std::max<uint64_t>(2, backend_->pack(sample)->bytes / (64 * 64)),
+                         .tokens = tokens,
+                         .batch_tokens = std::max(options_.batch_tokens, longest),
+                         .hessian_bytes = options_.hessian_bytes};
+  CalibrationMemory memory = calibration_memory(session_.plan, model_->config(), sizes);
+  const auto exceeds = [&] { return budget > 0 && memory.least() > budget; };
+  while (exceeds() && memory.batch > memory.solve && sizes.batch_tokens > longest) {
+    sizes.batch_tokens = std::max<uint64_t>(longest, sizes.batch_tokens / 2);
+    memory = calibration_memory(session_.plan, model_->config(), sizes);
+  }
+  while (exceeds() && sizes.hessian_bytes > 1) {
+    sizes.hessian_bytes /= 2;
+    memory = calibration_memory(session_.plan, model_->config(), sizes);
+  }
+  if (exceeds()) {
+    throw Error(
+        ErrorCode::kPlanRefused,
+        fmt::format(
+            "--max-memory {} is too little: this run needs {} at least (program {}, a layer {}, Hessians "
+            "{}, solving a linear {}, a sample {})",
+            format_bytes(budget), format_bytes(memory.least()), format_bytes(memory.program),
+            format_bytes(memory.layer), format_bytes(memory.hessians), format_bytes(memory.solve),
+            format_bytes(memory.batch)),
+        fmt::format("give {} or more, or shorter samples (`--max-seq-length`)",
+                    format_bytes(memory.least())));
+  }
+  options_.batch_tokens = sizes.batch_tokens;
+  options_.hessian_bytes = sizes.hessian_bytes;
+  if (budget > 0) options_.state_budget = budget - memory.least();
+  report_.memory = budget > 0 ? std::min(memory.total(), budget) : memory.total();
 }
 
 RunSummary CalibratedRun::run(OutputFolder& output, const RunOptions& options) {

@@ -22,6 +22,8 @@ class CalibratedRun {
   const std::vector<std::string>& notes() const { return report_.notes; }
 
  private:
+  void fit_memory(uint64_t budget, uint64_t tokens);
+
   const Session& session_;
   CalibrationOptions options_;
   std::unique_ptr<Backend> backend_;

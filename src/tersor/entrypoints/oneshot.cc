@@ -8,6 +8,7 @@
 
 #include "tersor/base/error.h"
 #include "tersor/entrypoints/calibrated_run.h"
+#include "tersor/entrypoints/make_report.h"
 #include "tersor/entrypoints/process_memory.h"
 #include "tersor/entrypoints/session.h"
 #include "tersor/pipelines/data_free.h"
@@ -18,19 +19,6 @@ namespace {
 
 double relative(double squared_error, double squared_norm) {
   return squared_norm > 0 ? std::sqrt(squared_error / squared_norm) : 0;
-}
-
-// "experts.down_proj", "q_proj": the role of a module in its layer.
-std::string class_of(const std::string& name) {
-  const std::string group = group_name(name);
-  const size_t star = group.rfind("*.");
-  const std::string tail = star == std::string::npos ? group : group.substr(star + 2);
-  if (group.find("experts.*.") != std::string::npos) return "experts." + tail;
-  size_t dot = tail.rfind('.');
-  const bool numbered =
-      dot != std::string::npos && tail.find_first_not_of("0123456789", dot + 1) == std::string::npos;
-  if (numbered && dot > 0) dot = tail.rfind('.', dot - 1);  // "mlp.0"
-  return dot == std::string::npos ? tail : tail.substr(dot + 1);
 }
 
 std::vector<ClassErrors> errors_by_class(const CompressionPlan& plan,
@@ -152,6 +140,8 @@ CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptio
   summary.resumed_bytes = done.resumed_bytes;
   summary.seconds = done.seconds;
   summary.peak_memory = peak_resident_bytes();
+  if (!options.report.empty())
+    write_file_atomically(options.report, to_html(make_report(session, summary, done.modules)));
   return summary;
 }
 

@@ -31,7 +31,8 @@ struct OneshotOptions {
   std::function<void(const RunProgress&)> progress;
   // What the user should know before the work is done: too few samples, a back end, … May be empty.
   std::function<void(const std::string&)> notice;
-  std::string report;  // a file for the report as one HTML page; empty: none
+  // A file for the report as one HTML page; empty: none. Not written for an output that is done already.
+  std::string report;
   double progress_interval = 0.1;
 };
 
@@ -57,6 +58,7 @@ struct CalibrationReport {
   uint64_t tokens = 0;
   std::string data_hash;
   std::string backend;
+  uint64_t memory = 0;                                  // predicted at the peak
   uint64_t resumed_layers = 0;                          // that an earlier, killed run had finished
   std::vector<std::pair<std::string, double>> seconds;  // by phase
   std::vector<std::string> notes;

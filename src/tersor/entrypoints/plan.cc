@@ -4,6 +4,7 @@
 #include <map>
 #include <tuple>
 
+#include "tersor/entrypoints/predict_calibration.h"
 #include "tersor/entrypoints/session.h"
 
 namespace tersor {
@@ -110,6 +111,11 @@ PlanReport report_of(const Session& session) {
   report.peak_memory = predict_peak_memory(plan, session.threads);
   report.seconds = predict_seconds(session);
   report.disk_bytes_per_second = kDiskBytesPerSecond;
+  if (plan.calibration) {
+    report.calibration = predict_calibration(session);
+    report.peak_memory = std::max(report.peak_memory, report.calibration->memory);
+    report.seconds += report.calibration->seconds;
+  }
   return report;
 }
 

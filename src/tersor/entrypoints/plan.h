@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,17 @@ struct LoadProblem {
   std::vector<std::string> modules;
 };
 
+// What running the model on calibration data will take, with samples of the full length.
+struct CalibrationPrediction {
+  std::vector<std::string> reasons;  // why data is needed
+  uint64_t tokens = 0;
+  double forward_operations = 0, statistics_operations = 0, solve_operations = 0;
+  double seconds = 0;   // at the rate of matrix products that this machine reaches
+  uint64_t memory = 0;  // bytes of the process at its peak, within --max-memory; its parts:
+  uint64_t layer_memory = 0, hessian_memory = 0, solve_memory = 0, batch_memory = 0, state_memory = 0;
+  uint64_t disk = 0;  // bytes beside the output, while it runs
+};
+
 struct PlanReport {
   std::string model;                // the folder
   std::vector<ModuleGroup> groups;  // quantized ones first
@@ -45,8 +57,9 @@ struct PlanReport {
   uint64_t output_bytes = 0;  // of the finished folder, exact; also the free disk needed
   uint64_t peak_memory = 0;   // predicted, of the process
   uint64_t threads = 0;
-  double seconds = 0;                // predicted: kernels measured on this CPU, disk as below
-  double disk_bytes_per_second = 0;  // what the prediction assumes of the disk
+  double seconds = 0;                                // predicted: kernels measured on this CPU, disk as below
+  std::optional<CalibrationPrediction> calibration;  // included in peak_memory and seconds
+  double disk_bytes_per_second = 0;                  // what the prediction assumes of the disk
   std::vector<std::string>
       skipped_files;  // files beside the shards that are not carried over, with the reason
 };

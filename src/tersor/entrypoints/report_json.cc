@@ -34,6 +34,23 @@ std::string to_json(const PlanReport& r) {
                         {"fix", p.fix},
                         {"modules", p.modules}});
   }
+  Json calibration;
+  if (r.calibration) {
+    const CalibrationPrediction& c = *r.calibration;
+    calibration = {{"reasons", c.reasons},
+                   {"tokens", c.tokens},
+                   {"forward_operations", c.forward_operations},
+                   {"statistics_operations", c.statistics_operations},
+                   {"solve_operations", c.solve_operations},
+                   {"seconds", c.seconds},
+                   {"memory", c.memory},
+                   {"layer_memory", c.layer_memory},
+                   {"hessian_memory", c.hessian_memory},
+                   {"solve_memory", c.solve_memory},
+                   {"batch_memory", c.batch_memory},
+                   {"state_memory", c.state_memory},
+                   {"disk", c.disk}};
+  }
   return dump_json({{"model", r.model},
                     {"groups", groups},
                     {"problems", problems},
@@ -49,6 +66,7 @@ std::string to_json(const PlanReport& r) {
                     {"threads", r.threads},
                     {"seconds", r.seconds},
                     {"disk_bytes_per_second", r.disk_bytes_per_second},
+                    {"calibration", calibration},
                     {"skipped_files", r.skipped_files}});
 }
 

@@ -55,6 +55,7 @@ Session open_session(const CompressionRequest& request) {
   session.recipe = recipe_of(request);  // first: a misspelt recipe is told before a thousand headers are read
   session.checkpoint = open_checkpoint(request.model);
   session.plan = make_plan(session.checkpoint, session.recipe, {.tensor_parallel = request.tensor_parallel});
+  session.calibration = request.calibration;
   session.threads = request.threads == 0 ? available_cpus() : request.threads;
   return session;
 }

@@ -14,6 +14,7 @@ struct Session {
   CompressionPlan plan;
   size_t threads = 1;
   std::string reader;
+  CalibrationSettings calibration;
 };
 
 Session open_session(const CompressionRequest& request);

@@ -248,13 +248,43 @@ class SequentialRun {
     const auto share = 1.0 / static_cast<double>(stages.size());
     for (const Stage stage : stages) {
       at(l, stage);
-      std::vector<Input> inputs = inputs_of(layer, stage);
-      gather(l, layer, stage, inputs);
-      meter_.add(mega(costs_[l].statistics * share));
-      for (Input& input : inputs) solve(input);
-      meter_.add(mega(costs_[l].solve * share));
+      solve_stage(l, layer, stage);
+      meter_.add(mega((costs_[l].statistics + costs_[l].solve) * share));
       run(layer, l, stage);
       meter_.add(mega(costs_[l].forward * share));
+    }
+  }
+
+  // The stage's inputs, as many at a time as there is memory for their Hessians.
+  void solve_stage(size_t l, Layer& layer, Stage stage) {
+    std::vector<Input> all = inputs_of(layer, stage), waiting;
+    std::vector<MinMax> ranges;  // of all experts
+    for (size_t begin = 0; begin < all.size();) {
+      std::vector<Input> some;
+      uint64_t bytes = 0;
+      for (; begin < all.size(); ++begin) {
+        const uint64_t more =
+            InputStatistics::bytes(all[begin].linears[0].first->weight->in, all[begin].needs);
+        if (!some.empty() && bytes + more > calibration_.hessian_bytes) break;
+        bytes += more;
+        some.push_back(std::move(all[begin]));
+      }
+      gather(l, layer, stage, some);
+      for (Input& input : some) {
+        const std::vector<MinMax>& seen = input.statistics->ranges();
+        if (input.expert >= 0) ranges.insert(ranges.end(), seen.begin(), seen.end());
+        if (input.needs.ranges && seen.empty()) {
+          waiting.push_back(std::move(input));
+        } else {
+          solve(input);
+        }
+      }
+    }
+    // An expert that no token reached takes the range of all the others: its scales must be finite all the
+    // same.
+    for (Input& input : waiting) {
+      input.statistics->lend_ranges(ranges);
+      solve(input);
     }
   }
 
@@ -276,6 +306,7 @@ class SequentialRun {
       at(l, stage);
       all.emplace_back(stage, inputs_of(layer, stage));
       gather(l, layer, stage, all.back().second);
+      lend_ranges(all.back().second);
       run(layer, l, stage);
     }
     meter_.add(mega(costs_[l].statistics));
@@ -376,11 +407,9 @@ class SequentialRun {
             "`--overwrite` starts afresh");
       }
     }
-    lend_ranges(inputs);
   }
 
-  // An expert that no token reached takes the range of all the others: its scales must be finite all the
-  // same.
+  // As solve_stage() does it, where all inputs of a stage were gathered together.
   static void lend_ranges(std::vector<Input>& inputs) {
     std::vector<MinMax> all;
     for (const Input& input : inputs) {
