@@ -16,7 +16,7 @@
 namespace tersor {
 
 struct CalibrationOptions {
-  std::vector<std::vector<int32_t>> samples;  // token ids, each of its own length; no padding
+  std::vector<std::vector<int32_t>> samples = {};  // token ids, each of its own length; no padding
   // `stage`: as above. `layer`: all statistics of a layer are taken with its source weights, and the layer
   // runs again with the quantized ones, as the reference does.
   enum class Scope { kStage, kLayer };

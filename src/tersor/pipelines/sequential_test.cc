@@ -1,0 +1,324 @@
+// The sequential pipeline on tiny models of every family.
+#include "tersor/pipelines/sequential.h"
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <random>
+
+#include "guarded_backend.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tersor/base/error.h"
+#include "tersor/compressors/compressor.h"
+#include "tersor/io/file.h"
+
+namespace tersor {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path golden_folder() { return fs::path(TERSOR_SOURCE_DIR) / "tests/modeling/golden"; }
+
+std::vector<std::string> families() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(golden_folder())) {
+    if (entry.is_directory()) names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::vector<int32_t>> random_samples(size_t vocabulary, std::vector<size_t> lengths) {
+  std::mt19937 random(11);
+  std::vector<std::vector<int32_t>> samples;
+  for (const size_t length : lengths) {
+    samples.emplace_back();
+    for (size_t i = 0; i < length; ++i) samples.back().push_back(static_cast<int32_t>(random() % vocabulary));
+  }
+  return samples;
+}
+
+class SequentialTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("tersor_sequential_" + std::to_string(::getpid()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  // Targets that match nothing are errors: those of the recipe that the model has.
+  static Recipe recipe_for(const Checkpoint& checkpoint, const std::string& modifier) {
+    std::string targets;
+    for (const char* pattern : {"re:.*_proj.*", "re:.*[.](w1|w2|w3)$", "re:.*c_(fc|proj)$"}) {
+      const Regex regex(std::string(pattern).substr(3));
+      const bool has = std::ranges::any_of(checkpoint.tensors, [&](const auto& tensor) {
+        const std::string& name = tensor.first;
+        return name.ends_with(".weight") && regex.match_prefix(name.substr(0, name.size() - 7)) &&
+               checkpoint.info(tensor.second).shape.size() == 2 && name.find("visual") == std::string::npos;
+      });
+      if (has) targets += std::string(targets.empty() ? "" : ", ") + "'" + pattern + "'";
+    }
+    const bool vision = std::ranges::any_of(checkpoint.tensors, [](const auto& tensor) {
+      return tensor.first.find("visual") != std::string::npos;
+    });
+    return parse_recipe("s_stage: {m_modifiers: {" + modifier + ": {config_groups: {g: {targets: [" +
+                            targets + "], weights: {num_bits: 4, strategy: channel}}}" +
+                            (vision ? ", ignore: ['re:.*visual.*']" : "") + "}}}",
+                        "r.yaml");
+  }
+
+  CalibrationSummary run(const fs::path& model_folder, const Recipe& recipe, Backend& backend,
+                         CalibrationOptions options, const std::string& out = "out") {
+    const Checkpoint checkpoint = open_checkpoint(model_folder.string());
+    const CompressionPlan plan = make_plan(checkpoint, recipe, {});
+    const Model model(open_checkpoint(model_folder.string()), backend);
+    if (options.samples.empty()) options.samples = random_samples(model.config().vocabulary, {24, 9, 17, 24});
+    OutputFolder output(folder_ / out, /*overwrite=*/true);
+    return run_sequential(model, plan, output, {.threads = 2, .overwrite = true, .progress = {}}, options);
+  }
+
+  std::string shard(const std::string& out = "out") const {
+    return read_file(folder_ / out / "model.safetensors", 1 << 30);
+  }
+
+  fs::path folder_;
+};
+
+class SequentialFamilyTest : public SequentialTest, public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(SequentialFamilyTest, GptqLosesLessThanRounding) {
+  const fs::path model = golden_folder() / GetParam();
+  const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+  const Checkpoint checkpoint = open_checkpoint(model.string());
+  const Recipe recipe = recipe_for(checkpoint, "GPTQModifier");
+  const CompressionPlan plan = make_plan(checkpoint, recipe, {});
+  const CalibrationSummary done = run(model, recipe, *backend, {.least_expert_tokens = 4});
+  EXPECT_EQ(done.tokens, 74u);
+  size_t solved = 0;
+  double error = 0, rounding = 0;
+  for (size_t m = 0; m < plan.decisions.size(); ++m) {
+    if (!plan.decisions[m].calibrated) continue;
+    const PieceStatistics& s = done.run.modules[m];
+    EXPECT_TRUE(std::isfinite(s.squared_error) && s.squared_norm > 0) << plan.inventory.modules[m].name.name;
+    if (s.output_norm == 0) continue;  // an expert with too few tokens
+    ++solved;
+    error += s.output_error / s.output_norm;
+    rounding += s.rounding_output_error / s.output_norm;
+  }
+  EXPECT_GT(solved, 0u);
+  EXPECT_LT(error, 0.9 * rounding);
+  // The result is a model that runs.
+  const auto reference = make_reference_backend();
+  Model compressed(open_checkpoint((folder_ / "out").string()), *reference);
+  const DeviceTensor logits = compressed.logits(std::vector<int32_t>{1, 2, 3});
+  std::vector<float> values(logits.size());
+  reference->copy_out(logits, values.data());
+  EXPECT_TRUE(std::ranges::all_of(values, [](float v) { return std::isfinite(v); }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, SequentialFamilyTest, ::testing::ValuesIn(families()),
+                         [](const auto& test) { return test.param; });
+
+TEST_F(SequentialTest, StatesInAFileAndSmallBatchesChangeNothing) {
+  const fs::path model = golden_folder() / "qwen3_moe";
+  const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+  const Recipe recipe = recipe_for(open_checkpoint(model.string()), "GPTQModifier");
+  run(model, recipe, *backend, {}, "whole");
+  run(model, recipe, *backend, {.hessian_bytes = 1, .state_budget = 5000}, "spilled");
+  EXPECT_EQ(shard("whole"), shard("spilled"));
+}
+
+TEST_F(SequentialTest, TouchesDeviceMemoryThroughTheBackEndAlone) {
+  const fs::path model = golden_folder() / "llama";
+  const auto guarded = make_guarded_backend();
+  const auto reference = make_reference_backend();
+  const Recipe recipe = recipe_for(open_checkpoint(model.string()), "GPTQModifier");
+  CalibrationOptions options;
+  options.samples = random_samples(32, {6, 5});
+  run(model, recipe, *guarded, options, "guarded");
+  run(model, recipe, *reference, options, "reference");
+  EXPECT_EQ(shard("guarded"), shard("reference"));
+}
+
+TEST_F(SequentialTest, GoesOnAfterTheLastFinishedLayer) {
+  const fs::path model = golden_folder() / "llama";
+  const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+  const Recipe recipe = recipe_for(open_checkpoint(model.string()), "GPTQModifier");
+  run(model, recipe, *backend, {}, "whole");
+
+  // Stopped in the middle of the second layer, as by a signal.
+  struct Stop {};
+  const Checkpoint checkpoint = open_checkpoint(model.string());
+  const CompressionPlan plan = make_plan(checkpoint, recipe, {});
+  const Model runner(open_checkpoint(model.string()), *backend);
+  CalibrationOptions options;
+  options.samples = random_samples(runner.config().vocabulary, {24, 9, 17, 24});
+  {
+    OutputFolder output(folder_ / "out", true);
+    RunOptions stopping{.threads = 1, .overwrite = false, .progress = {}, .progress_interval = 0};
+    stopping.progress = [](const Progress& p) {
+      if (p.at == "layer 2 of 2, gate, up") throw Stop();
+    };
+    EXPECT_THROW(run_sequential(runner, plan, output, stopping, options), Stop);
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+  OutputFolder output(folder_ / "out", false);
+  const CalibrationSummary done =
+      run_sequential(runner, plan, output, {.threads = 1, .overwrite = false, .progress = {}}, options);
+  EXPECT_EQ(done.resumed_layers, 1u);
+  EXPECT_EQ(shard("whole"), shard());
+  for (size_t m = 0; m < plan.decisions.size(); ++m) {
+    if (plan.decisions[m].calibrated) {
+      EXPECT_GT(done.run.modules[m].output_norm, 0);
+    }
+  }
+}
+
+// A damaged file of hidden states is not gone on with.
+TEST_F(SequentialTest, StartsAgainWhereTheStatesAreDamaged) {
+  const fs::path model = golden_folder() / "llama";
+  const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+  const Recipe recipe = recipe_for(open_checkpoint(model.string()), "GPTQModifier");
+  run(model, recipe, *backend, {}, "whole");
+  struct Stop {};
+  const CompressionPlan plan = make_plan(open_checkpoint(model.string()), recipe, {});
+  const Model runner(open_checkpoint(model.string()), *backend);
+  CalibrationOptions options;
+  options.samples = random_samples(runner.config().vocabulary, {24, 9, 17, 24});
+  {
+    OutputFolder output(folder_ / "out", true);
+    RunOptions stopping{.threads = 1, .overwrite = false, .progress = {}, .progress_interval = 0};
+    stopping.progress = [](const Progress& p) {
+      if (p.at == "layer 2 of 2, down") throw Stop();
+    };
+    EXPECT_THROW(run_sequential(runner, plan, output, stopping, options), Stop);
+  }
+  {
+    const File file(folder_ / "out.partial/.tersor-hidden-0", File::Open::kReadWrite);
+    const float damage = 1e9f;
+    file.write_at(64, std::as_bytes(std::span(&damage, 1)));
+  }
+  OutputFolder output(folder_ / "out", false);
+  const CalibrationSummary done =
+      run_sequential(runner, plan, output, {.threads = 1, .overwrite = false, .progress = {}}, options);
+  EXPECT_EQ(done.resumed_layers, 0u);
+  EXPECT_EQ(shard("whole"), shard());
+}
+
+// Samples have their own lengths: what a shorter one says does not depend on those that run beside it.
+TEST_F(SequentialTest, StatisticsDoNotDependOnTheOtherSamplesOfABatch) {
+  const fs::path model = golden_folder() / "llama";
+  const auto backend = make_reference_backend();
+  const Recipe recipe = recipe_for(open_checkpoint(model.string()), "GPTQModifier");
+  run(model, recipe, *backend, {.batch_tokens = 1}, "one_by_one");
+  run(model, recipe, *backend, {.batch_tokens = 4096}, "together");
+  EXPECT_EQ(shard("one_by_one").size(), shard("together").size());
+  const Checkpoint a = open_checkpoint((folder_ / "one_by_one").string());
+  const Checkpoint b = open_checkpoint((folder_ / "together").string());
+  size_t different = 0, all = 0;
+  const std::string x = shard("one_by_one"), y = shard("together");
+  for (size_t i = 0; i < x.size(); ++i, ++all) different += x[i] != y[i];
+  // Sums of other lengths flip a rounding here and there.
+  EXPECT_LT(different * 50, all);
+}
+
+TEST_F(SequentialTest, ScopesDifferAndBothHelp) {
+  const fs::path model = golden_folder() / "llama";
+  const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+  const Recipe recipe = recipe_for(open_checkpoint(model.string()), "GPTQModifier");
+  run(model, recipe, *backend, {}, "stage");
+  run(model, recipe, *backend, {.scope = CalibrationOptions::Scope::kLayer}, "layer");
+  run(model, recipe, *backend, {.propagate_error = false}, "source");
+  EXPECT_NE(shard("stage"), shard("layer"));
+  EXPECT_NE(shard("layer"), shard("source"));
+}
+
+float scalar(const Checkpoint& checkpoint, const std::string& name) {
+  const TensorPlace place = checkpoint.tensors.at(name);
+  const TensorInfo& info = checkpoint.info(place);
+  std::vector<std::byte> bytes(info.bytes());
+  checkpoint.shards[place.shard].source->read_at(info.begin, bytes);
+  float value = 0;
+  if (info.dtype == DType::kF32) std::memcpy(&value, bytes.data(), 4);
+  if (info.dtype == DType::kBF16) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, bytes.data(), 2);
+    value = to_float(BFloat16{bits});
+  }
+  return value;
+}
+
+// input_scale is the largest magnitude of the input over all samples, over 448.
+TEST_F(SequentialTest, StaticScalesAreThoseOfTheInputs) {
+  const fs::path model = golden_folder() / "llama";
+  const auto backend = make_reference_backend();
+  const Recipe recipe = recipe_from_flags(
+      {.scheme = "FP8", .targets = {}, .ignore = {"lm_head"}, .observer = "", .kv_cache_scheme = "fp8"});
+  CalibrationOptions options;
+  options.samples = random_samples(32, {6, 5});
+  run(model, recipe, *backend, options);
+  const Checkpoint out = open_checkpoint((folder_ / "out").string());
+
+  Model source(open_checkpoint(model.string()), *backend);
+  float largest = 0, key = 0;
+  for (const auto& ids : options.samples) {
+    const Layer layer = source.load_layer(0);
+    LayerState state;
+    state.hidden = source.embed(ids);
+    state.sequences = {{0, ids.size(), 0, nullptr, 0}};
+    state.on_keys_values = [&](const DeviceTensor& k, const DeviceTensor&) {
+      std::vector<float> values(k.size());
+      backend->copy_out(k, values.data());
+      for (const float v : values) key = std::max(key, std::fabs(v));
+    };
+    begin_layer(*backend, source.config(), layer, state);
+    std::vector<float> values(state.attention_input.size());
+    backend->copy_out(state.attention_input, values.data());
+    for (const float v : values) largest = std::max(largest, std::fabs(v));
+    // Keys are those of the quantized projection.
+    Model quantized(open_checkpoint((folder_ / "out").string()), *backend);
+    Layer rounded = quantized.load_layer(0);
+    for (Linear* linear : {&rounded.q, &rounded.k, &rounded.v}) linear->input_quant.reset();
+    const auto ropes = source.make_ropes(ids.size());
+    run_attention_in(*backend, source.config(), rounded, ropes, state);
+  }
+  const std::string attention = "model.layers.0.self_attn.";
+  // A scale is stored in the weights' dtype, of at least 8 bits.
+  for (const char* name : {"q_proj", "k_proj", "v_proj"})
+    EXPECT_NEAR(scalar(out, attention + name + ".input_scale") / (largest / 448), 1, 0x1p-8);
+  EXPECT_NEAR(scalar(out, attention + "k_scale") / (key / 448), 1, 0x1p-7);
+  EXPECT_GT(scalar(out, attention + "v_scale"), 0);
+}
+
+TEST_F(SequentialTest, NamesTheLayerWhoseActivationsAreNotFinite) {
+  const fs::path broken = folder_ / "broken";
+  fs::copy(golden_folder() / "llama", broken, fs::copy_options::recursive);
+  const Checkpoint checkpoint = open_checkpoint(broken.string());
+  const TensorInfo& info = checkpoint.info(checkpoint.tensors.at("model.layers.1.input_layernorm.weight"));
+  {
+    const File file(broken / "model.safetensors", File::Open::kReadWrite);
+    std::vector<std::byte> infinity(info.bytes());
+    const uint32_t bits = 0x7F800000;
+    const uint16_t half = 0x7F80;
+    if (info.dtype == DType::kF32) {
+      std::memcpy(infinity.data(), &bits, 4);
+    } else {
+      std::memcpy(infinity.data(), &half, 2);
+    }
+    file.write_at(info.begin, infinity);
+  }
+  const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+  try {
+    run(broken, recipe_for(checkpoint, "GPTQModifier"), *backend, {});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kInput);
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("`model.layers.1.self_attn.q_proj` (layer 1)"));
+  }
+}
+
+}  // namespace
+}  // namespace tersor
