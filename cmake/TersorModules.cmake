@@ -96,6 +96,7 @@ function(tersor_module name)
     target_compile_definitions(${name}_test PRIVATE TERSOR_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     target_link_libraries(${name}_test PRIVATE tersor_${name} tersor_flags GTest::gmock GTest::gtest_main)
     add_test(NAME unit.${name} COMMAND ${name}_test)
-    set_tests_properties(unit.${name} PROPERTIES LABELS unit)
+    # As the program itself runs (cli_main.cc): tests run side by side.
+    set_tests_properties(unit.${name} PROPERTIES LABELS unit ENVIRONMENT GOMP_SPINCOUNT=1000)
   endif()
 endfunction()
