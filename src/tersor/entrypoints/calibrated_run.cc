@@ -10,6 +10,7 @@
 #include "tersor/entrypoints/runtime.h"
 #include "tersor/io/hash.h"
 #include "tersor/pipelines/calibration_memory.h"
+#include "tersor/pipelines/finished_output.h"
 
 namespace tersor {
 namespace {
@@ -51,9 +52,10 @@ CalibratedRun::CalibratedRun(Session& session, const CompressionRequest& request
   report_.notes = std::move(data.notes);
   warn_of_length(model_->config(), s.max_seq_length,
                  [&](const std::string& text) { report_.notes.push_back(text); });
-  session.plan.fingerprint = hash_hex(
-      fmt::format("{}\n{}\n{}\n{} {} {} {}", session.plan.fingerprint, report_.data_hash, report_.backend,
-                  s.sequential_scope, s.propagate_error, s.least_expert_tokens, options_.batch_tokens));
+  set_fingerprint(session.plan,
+                  hash_hex(fmt::format("{}\n{}\n{}\n{} {} {} {}", session.plan.fingerprint, report_.data_hash,
+                                       report_.backend, s.sequential_scope, s.propagate_error,
+                                       s.least_expert_tokens, options_.batch_tokens)));
 }
 
 // Smaller batches, fewer Hessians at a time, activations in a file: in this order, until the budget holds.

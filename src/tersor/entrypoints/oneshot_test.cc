@@ -329,6 +329,49 @@ TEST_F(OneshotTest, SchemesThatNeedCalibrationNeedAModelThatRuns) {
   }
 }
 
+// On the model that the repository holds, and the text that the program holds.
+TEST_F(OneshotTest, CalibratedRunsAreKnownByTheirDataToo) {
+  CompressionRequest request;
+  request.model = std::string(TERSOR_SOURCE_DIR) + "/models/tiny";
+  request.scheme = "W4A16";
+  request.group_size = 64;
+  request.ignore = {"lm_head"};
+  request.method = "gptq";
+  request.threads = 1;
+  request.calibration.samples = 4;
+  request.calibration.max_seq_length = 64;
+  OneshotOptions options = to("out");
+  options.report = folder_ / "report.html";
+  std::vector<std::string> notices;
+  options.notice = [&](const std::string& notice) { notices.push_back(notice); };
+  const CompressionSummary summary = oneshot(request, options);
+  ASSERT_TRUE(summary.calibration);
+  EXPECT_EQ(summary.calibration->tokens, 256u);
+  EXPECT_EQ(notices.size(), 1u);  // that no dataset was given
+  for (const ClassErrors& c : summary.classes) EXPECT_LT(c.output_error, c.rounding_output_error) << c.name;
+  EXPECT_NE(read_file(folder_ / "report.html", 1 << 24).find("down_proj"), std::string::npos);
+  EXPECT_TRUE(verify((folder_ / "out").string(), request.model, 1).failures.empty());
+
+  EXPECT_TRUE(oneshot(request, options).already_done);
+  request.calibration.samples = 5;
+  try {
+    oneshot(request, options);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kUsage);
+  }
+  request.calibration.max_memory = 1 << 20;
+  options.output = (folder_ / "other").string();
+  try {
+    oneshot(request, options);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kPlanRefused);
+    EXPECT_NE(std::string(e.what()).find("--max-memory 1.05 MB is too little"), std::string::npos)
+        << e.what();
+  }
+}
+
 TEST_F(OneshotTest, FusedExpertsGiveTheTensorsOfSeparateOnes) {
   const Json config = {{"model_type", "qwen3_moe"},
                        {"hidden_size", 64},

@@ -50,6 +50,13 @@ std::string find_change(const fs::path& folder, const CompressionPlan& plan) {
 
 std::string finished_record(const std::string& fingerprint) { return "tersor " + fingerprint + "\n"; }
 
+void set_fingerprint(CompressionPlan& plan, const std::string& fingerprint) {
+  plan.fingerprint = fingerprint;
+  for (auto& [name, text] : plan.texts) {
+    if (name == kRecordName) text = finished_record(fingerprint);
+  }
+}
+
 FinishedOutput find_finished(const fs::path& folder, const CompressionPlan& plan) {
   constexpr uint64_t kMaxRecord = 4096;
   FinishedOutput output;

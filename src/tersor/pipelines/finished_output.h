@@ -16,6 +16,9 @@ inline constexpr const char* kRecordName = ".tersor";
 
 // The record of a plan with this fingerprint.
 std::string finished_record(const std::string& fingerprint);
+// Gives a plan the fingerprint that its run goes by, where more than the plan decides the result (calibration
+// data).
+void set_fingerprint(CompressionPlan& plan, const std::string& fingerprint);
 
 struct FinishedOutput {
   bool has_record = false;  // a run of this program finished it
