@@ -5,6 +5,15 @@
 
 namespace tersor {
 
+std::vector<MinMax> ranges_of_rows(Backend& backend, const DeviceTensor& x) {
+  static_assert(sizeof(MinMax) == 2 * sizeof(float));
+  const DeviceTensor device = backend.allocate(DType::kF32, x.rows, 2);
+  backend.row_ranges(x, device);
+  std::vector<MinMax> ranges(x.rows);
+  backend.copy_out(device, ranges.data());
+  return ranges;
+}
+
 InputStatistics::InputStatistics(Backend& backend, size_t width, StatisticsNeeds needs)
     : backend_(backend), needs_(needs) {
   if (needs.hessian) {
@@ -29,18 +38,14 @@ void InputStatistics::add(const DeviceTensor& x, const std::vector<size_t>& sequ
     backend_.add_squares(x, squares_);
   }
   if (!needs_.ranges) return;
-  const DeviceTensor rows = backend_.allocate(DType::kF32, x.rows, 2);
-  backend_.row_ranges(x, rows);
-  std::vector<float> values(2 * x.rows);
-  backend_.copy_out(rows, values.data());
+  const std::vector<MinMax> rows = ranges_of_rows(backend_, x);
   size_t row = 0;
   for (const size_t count : sequence_rows) {
     if (count == 0) continue;
-    MinMax range{values[2 * row], values[2 * row + 1]};
+    MinMax range = rows[row];
     for (size_t r = row; r < row + count; ++r) {
-      finite_ = finite_ && std::isfinite(values[2 * r]) && std::isfinite(values[2 * r + 1]);
-      range.min = std::min(range.min, values[2 * r]);
-      range.max = std::max(range.max, values[2 * r + 1]);
+      finite_ = finite_ && std::isfinite(rows[r].min) && std::isfinite(rows[r].max);
+      range = {std::min(range.min, rows[r].min), std::max(range.max, rows[r].max)};
     }
     ranges_.push_back(range);
     row += count;

@@ -16,6 +16,9 @@ struct StatisticsNeeds {
   bool any() const { return hessian || squares || ranges; }
 };
 
+// The range of each row of x on the host; NaN in both ends where a row holds one.
+std::vector<MinMax> ranges_of_rows(Backend& backend, const DeviceTensor& x);
+
 // Sums over tokens; one statistic per input, not per linear. Padding never gets here: samples have their own
 // lengths.
 class InputStatistics {

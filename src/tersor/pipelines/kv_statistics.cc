@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tersor/pipelines/input_statistics.h"
 #include "tersor/quantization/activation_range.h"
 #include "tersor/quantization/qparams.h"
 
@@ -24,19 +25,13 @@ void KvStatistics::add(std::span<const SequenceSpan> sequences, const DeviceTens
 
 void KvStatistics::add(std::span<const SequenceSpan> sequences, const DeviceTensor& x,
                        std::vector<std::vector<MinMax>>& ranges) {
-  const DeviceTensor rows = x.reshaped(x.rows * heads_, x.cols / heads_);
-  const DeviceTensor device = backend_.allocate(DType::kF32, rows.rows, 2);
-  backend_.row_ranges(rows, device);
-  std::vector<float> values(device.size());
-  backend_.copy_out(device, values.data());
+  const std::vector<MinMax> rows = ranges_of_rows(backend_, x.reshaped(x.rows * heads_, x.cols / heads_));
   for (const SequenceSpan& span : sequences) {
     for (size_t h = 0; h < heads_; ++h) {
-      const float* first = values.data() + (span.begin * heads_ + h) * 2;
-      MinMax range{first[0], first[1]};
-      for (size_t r = 0; r < span.rows; ++r) {
-        range.min = std::min(range.min, first[r * heads_ * 2]);
-        range.max = std::max(range.max, first[r * heads_ * 2 + 1]);
-      }
+      const MinMax* first = rows.data() + span.begin * heads_ + h;
+      MinMax range = first[0];
+      for (size_t r = 0; r < span.rows; ++r)
+        range = {std::min(range.min, first[r * heads_].min), std::max(range.max, first[r * heads_].max)};
       ranges[h].push_back(range);
     }
   }

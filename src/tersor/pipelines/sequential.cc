@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -15,7 +14,6 @@
 #include "tersor/pipelines/kv_statistics.h"
 #include "tersor/pipelines/rounding.h"
 #include "tersor/pipelines/solve_module.h"
-#include "tersor/quantization/activation_range.h"
 
 namespace tersor {
 namespace {
@@ -494,11 +492,8 @@ class SequentialRun {
   }
 
   void check_finite(size_t l, const DeviceTensor& hidden) const {
-    const DeviceTensor ranges = backend_.allocate(DType::kF32, hidden.rows, 2);
-    backend_.row_ranges(hidden, ranges);
-    std::vector<float> values(ranges.size());
-    backend_.copy_out(ranges, values.data());
-    if (std::ranges::all_of(values, [](float v) { return std::isfinite(v); })) return;
+    const auto is_finite = [](const MinMax& row) { return std::isfinite(row.min) && std::isfinite(row.max); };
+    if (std::ranges::all_of(ranges_of_rows(backend_, hidden), is_finite)) return;
     throw input_error(
         fmt::format("after layer {} the hidden states of the calibration data hold a NaN or an infinity", l),
         "the checkpoint's weights are damaged, or its activations overflow");

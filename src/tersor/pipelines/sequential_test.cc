@@ -80,6 +80,18 @@ class SequentialTest : public ::testing::Test {
     return run_sequential(model, plan, output, {.threads = 2, .overwrite = true, .progress = {}}, options);
   }
 
+  // A run that ends, as by a signal, when it comes to `place`.
+  void stop_at(const std::string& place, const Model& model, const CompressionPlan& plan,
+               const CalibrationOptions& options) {
+    struct Stop {};
+    OutputFolder output(folder_ / "out", true);
+    RunOptions stopping{.threads = 1, .overwrite = false, .progress = {}, .progress_interval = 0};
+    stopping.progress = [&](const Progress& p) {
+      if (p.at == place) throw Stop();
+    };
+    EXPECT_THROW(run_sequential(model, plan, output, stopping, options), Stop);
+  }
+
   std::string shard(const std::string& out = "out") const {
     return read_file(folder_ / out / "model.safetensors", 1 << 30);
   }
@@ -150,20 +162,12 @@ TEST_F(SequentialTest, GoesOnAfterTheLastFinishedLayer) {
   run(model, recipe, *backend, {}, "whole");
 
   // Stopped in the middle of the second layer, as by a signal.
-  struct Stop {};
   const Checkpoint checkpoint = open_checkpoint(model.string());
   const CompressionPlan plan = make_plan(checkpoint, recipe, {});
   const Model runner(open_checkpoint(model.string()), *backend);
   CalibrationOptions options;
   options.samples = random_samples(runner.config().vocabulary, {24, 9, 17, 24});
-  {
-    OutputFolder output(folder_ / "out", true);
-    RunOptions stopping{.threads = 1, .overwrite = false, .progress = {}, .progress_interval = 0};
-    stopping.progress = [](const Progress& p) {
-      if (p.at == "layer 2 of 2, gate, up") throw Stop();
-    };
-    EXPECT_THROW(run_sequential(runner, plan, output, stopping, options), Stop);
-  }
+  stop_at("layer 2 of 2, gate, up", runner, plan, options);
   EXPECT_FALSE(fs::exists(folder_ / "out"));
   OutputFolder output(folder_ / "out", false);
   const CalibrationSummary done =
@@ -183,19 +187,11 @@ TEST_F(SequentialTest, StartsAgainWhereTheStatesAreDamaged) {
   const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
   const Recipe recipe = recipe_for(open_checkpoint(model.string()), "GPTQModifier");
   run(model, recipe, *backend, {}, "whole");
-  struct Stop {};
   const CompressionPlan plan = make_plan(open_checkpoint(model.string()), recipe, {});
   const Model runner(open_checkpoint(model.string()), *backend);
   CalibrationOptions options;
   options.samples = random_samples(runner.config().vocabulary, {24, 9, 17, 24});
-  {
-    OutputFolder output(folder_ / "out", true);
-    RunOptions stopping{.threads = 1, .overwrite = false, .progress = {}, .progress_interval = 0};
-    stopping.progress = [](const Progress& p) {
-      if (p.at == "layer 2 of 2, down") throw Stop();
-    };
-    EXPECT_THROW(run_sequential(runner, plan, output, stopping, options), Stop);
-  }
+  stop_at("layer 2 of 2, down", runner, plan, options);
   {
     const File file(folder_ / "out.partial/.tersor-hidden-0", File::Open::kReadWrite);
     const float damage = 1e9f;

@@ -5,9 +5,8 @@
 // with 8 panels that is 56 % of the square.
 #include <algorithm>
 
-#include <dnnl.hpp>
-
 #include "tersor/backend/cpu/cpu_backend.h"
+#include "tersor/backend/cpu/onednn_engine.h"
 #include "tersor/backend/operation_shapes.h"
 
 namespace tersor {
@@ -17,11 +16,6 @@ using dnnl::memory;
 
 constexpr size_t kPanels = 8;
 constexpr size_t kLeastPanel = 64;
-
-const dnnl::engine& engine() {
-  static const dnnl::engine kEngine(dnnl::engine::kind::cpu, 0);
-  return kEngine;
-}
 
 memory::desc strided(size_t rows, size_t cols, size_t row_stride, size_t col_stride, memory::data_type type) {
   using dim = memory::dim;

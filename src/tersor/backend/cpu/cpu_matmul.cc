@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tersor/backend/cpu/cpu_backend.h"
+#include "tersor/backend/cpu/onednn_engine.h"
 #include "tersor/backend/operation_shapes.h"
 #include "tersor/base/error.h"
 #include "tersor/tensor/matrix_view.h"
@@ -18,11 +19,6 @@ using dnnl::memory;
 
 // The layout is chosen for this many rows of x: a prefill's.
 constexpr memory::dim kTypicalRows = 256;
-
-const dnnl::engine& engine() {
-  static const dnnl::engine kEngine(dnnl::engine::kind::cpu, 0);
-  return kEngine;
-}
 
 memory::desc plain(memory::dim rows, memory::dim cols, memory::data_type type) {
   return {{rows, cols}, type, memory::format_tag::ab};
