@@ -186,6 +186,7 @@ PatternPlaces pattern_places(const RecipeSource& source, const YamlNode& node) {
     for (const YamlEntry& group : groups->entries)
       note_places(source, group.value.find("targets"), places.targets);
   }
+  if (const YamlNode* v = find_set(node, "kv_cache_scheme")) places.kv_cache_scheme = source.place(*v);
   return places;
 }
 

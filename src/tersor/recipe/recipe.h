@@ -69,7 +69,7 @@ struct ResolvedRecipe {
   std::vector<std::optional<GptqParameters>> gptq;  // one per module: of the modifier that gave it its scheme
   std::optional<QuantizationArgs> kv_cache_scheme;
 };
-// Throws as assign_schemes() does.
+// Throws as assign_schemes() does, and as check_conflicts() of modifier_conflicts.h.
 ResolvedRecipe resolve_recipe(const Recipe& recipe, std::span<const ModuleName> modules);
 
 // The parts of the recipe that need calibration data, in words; empty: data-free.

@@ -16,6 +16,7 @@ namespace tersor {
 // Where a target or an ignore entry stands, for messages: "recipe.yaml:7:15", "--ignore". A pattern may lack.
 struct PatternPlaces {
   std::map<std::string, std::string, std::less<>> targets, ignore;
+  std::string kv_cache_scheme;
 };
 
 // The modifier's parameters after presets are expanded; every scheme is validated.
