@@ -19,7 +19,8 @@ const std::vector<std::string> kKeys = {"scheme", "targets", "ignore", "config_g
                                         "bypass_divisibility_checks",
                                         // Of every modifier: without effect on post-training quantization.
                                         "index", "start", "end", "update", "requires_calibration_data"};
-const std::vector<std::string> kGptqKeys = {"block_size", "dampening_frac", "actorder", "offload_hessians"};
+const std::vector<std::string> kGptqKeys = {"block_size", "dampening_frac", "actorder",
+                                            "batched_quantization", "offload_hessians"};
 const std::vector<std::string> kObserverKeys = {"weights", "input", "output"};
 
 // Checks the type of fields whose value changes nothing.
@@ -237,12 +238,43 @@ QuantizationModifier read_quantization(RecipeSource& source, const YamlNode& nod
   return modifier;
 }
 
+// How many modules are solved at a time and where Hessians live change no byte: --max-memory decides. Checked
+// all the same.
+void check_memory_fields(RecipeSource& source, const YamlNode& node) {
+  if (const YamlNode* v = find_set(node, "batched_quantization")) {
+    const bool automatic = v->kind == YamlNode::Kind::kScalar && v->scalar == "auto";
+    if (!automatic && read_int(source, "batched_quantization", *v) < 1) {
+      throw usage_error(
+          fmt::format("{}: batched_quantization must be auto, a count of modules or null, but is {}",
+                      source.place(*v), describe(*v)),
+          "leave it out: it changes nothing here");
+    }
+  }
+  if (const YamlNode* v = find_set(node, "offload_hessians")) {
+    read_bool(source, "offload_hessians", *v);
+    source.portable = false;  // of older versions
+  }
+}
+
+// Whether a group of `config_groups` has an actorder that is spelt otherwise.
+bool spells_otherwise(const YamlNode& node, const YamlNode& given) {
+  const YamlNode* groups = find_set(node, "config_groups");
+  return groups != nullptr && std::ranges::any_of(groups->entries, [&](const YamlEntry& group) {
+           const YamlNode* weights = group.value.find("weights");
+           const YamlNode* order = weights == nullptr ? nullptr : find_set(*weights, "actorder");
+           return order != nullptr && order->scalar != given.scalar;
+         });
+}
+
 // actorder: null is a choice too; the modifier's and a scheme's must not differ.
-void read_actorder_of_gptq(const RecipeSource& source, const YamlNode& node, QuantizationModifier& modifier) {
+void read_actorder_of_gptq(RecipeSource& source, const YamlNode& node, QuantizationModifier& modifier) {
   const YamlNode* given = node.find("actorder");
   const std::optional<ActOrder> order = given == nullptr   ? ActOrder::kStatic
                                         : given->is_null() ? std::nullopt
                                                            : read_actorder(source, *given);
+  // llm-compressor saves `weight` in the scheme beside its own default `static`, and then refuses to read
+  // both.
+  if (given != nullptr && spells_otherwise(node, *given)) source.portable = false;
   for (QuantizationScheme& group : modifier.groups) {
     if (!group.weights) continue;
     if (given != nullptr && group.weights->actorder && group.weights->actorder != order) {
@@ -284,8 +316,7 @@ GptqModifier read_gptq_modifier(RecipeSource& source, const YamlNode& node) {
     }
     modifier.parameters.dampening_frac = frac;
   }
-  // Where Hessians live is a matter of memory, which --max-memory decides.
-  if (const YamlNode* v = find_set(node, "offload_hessians")) read_bool(source, "offload_hessians", *v);
+  check_memory_fields(source, node);
   return modifier;
 }
 

@@ -181,6 +181,41 @@ TEST(Recipe, FieldsOfSavedRecipesAreKnown) {
                   .bypass_divisibility_checks);
 }
 
+TEST(Recipe, FieldsOfSavedGptqRecipesAreKnown) {
+  const Recipe recipe = read_recipe_file(path_of("saved_gptq.yaml"));
+  ASSERT_EQ(recipe.modifiers.size(), 2u);
+  EXPECT_EQ(recipe.modifiers[0].quantization.groups[0].input_activations, preset("FP8").input_activations);
+  ASSERT_TRUE(recipe.modifiers[0].quantization.kv_cache_scheme);
+  EXPECT_EQ(recipe.modifiers[0].quantization.kv_cache_scheme->type, QuantizationType::kFloat);
+  EXPECT_EQ(recipe.modifiers[1].gptq, (GptqParameters{.block_size = 64, .dampening_frac = 0.05}));
+  const QuantizationArgs& weights = *recipe.modifiers[1].quantization.groups[0].weights;
+  EXPECT_EQ(weights.actorder, ActOrder::kStatic);
+  EXPECT_EQ(weights.observer, "memoryless_minmax");
+  EXPECT_EQ(weights.zp_dtype, DType::kI8);
+  // `weight` beside `static` is refused where it was saved.
+  EXPECT_THAT(recipe.yaml, testing::Not(testing::HasSubstr("weight\n")));
+  EXPECT_EQ(parse_recipe(recipe.yaml, "again").modifiers[1].quantization.groups,
+            recipe.modifiers[1].quantization.groups);
+
+  const Recipe old = read_recipe_file(path_of("saved_gptq_with_python_tags.yaml"));
+  EXPECT_EQ(old.modifiers.at(0).quantization.groups[0].weights->actorder, ActOrder::kStatic);
+  EXPECT_EQ(old.modifiers[0].quantization.groups[0].weights->observer, "minmax");
+  EXPECT_THAT(old.yaml, testing::Not(testing::HasSubstr("python")));
+  EXPECT_THAT(old.yaml, testing::Not(testing::HasSubstr("offload_hessians")));
+}
+
+TEST(Recipe, HowManyModulesAreSolvedAtATimeIsCheckedAndChangesNothing) {
+  const auto read = [](const std::string& value) {
+    return parse_recipe(
+               "a_stage: {b_modifiers: {GPTQModifier: {scheme: W4A16, batched_quantization: " + value + "}}}",
+               "r.yaml")
+        .modifiers.at(0)
+        .gptq;
+  };
+  for (const char* value : {"auto", "8", "null"}) EXPECT_EQ(read(value), GptqParameters{}) << value;
+  for (const char* value : {"0", "many", "[1]"}) EXPECT_THROW(read(value), Error) << value;
+}
+
 TEST(Recipe, GptqOrdersItsColumnsAndSearchesScales) {
   const auto read = [](const std::string& arguments) {
     return parse_recipe("a_stage: {b_modifiers: {GPTQModifier: {" + arguments + "}}}", "r.yaml")
