@@ -6,6 +6,7 @@
 
 #include "tersor/modeling/evaluation_memory.h"
 #include "tersor/modeling/layer_linears.h"
+#include "tersor/pipelines/solve_module.h"
 
 namespace tersor {
 namespace {
@@ -58,7 +59,7 @@ CalibrationMemory calibration_memory(const CompressionPlan& plan, const ModelCon
     const uint64_t solve = out * in * (dtype_size(module.dtype) + (decision.gptq ? 6 : 2) * kFloat + 2) +
                            (hessian > 0 ? strips : 0);
     memory.solve = std::max(memory.solve, solve + 3 * hessian);
-    return hessian;
+    return hessian + statistics_needs(plan.schemes[*decision.scheme], false).activations.bytes();
   };
   for (size_t l = 0; l < plan.calibration->layers; ++l) {
     memory.layer = std::max(memory.layer, layer_weights(model, l) * sizes.bytes_per_weight);

@@ -10,6 +10,7 @@
 #include "tersor/compressors/compressor.h"
 #include "tersor/modeling/layer_linears.h"
 #include "tersor/modeling/read_model_config.h"
+#include "tersor/quantization/activation_statistics.h"
 #include "tersor/quantization/fused_modules.h"
 
 namespace tersor {
@@ -26,12 +27,23 @@ bool needs_data(const ModuleDecision& decision, const QuantizationScheme& scheme
 
 // One scale per tensor is what readers take for activations that are not measured at run time.
 void check_activations(const QuantizationScheme& scheme) {
-  for (const auto* args : {&scheme.input_activations, &scheme.output_activations}) {
-    if (!*args || (*args)->dynamic != Dynamic::kFalse || (*args)->strategy == Strategy::kTensor) continue;
+  if (scheme.output_activations && scheme.output_activations->dynamic != Dynamic::kTrue) {
     throw refused(
-        fmt::format("static activations of strategy `{}` cannot be calibrated", to_string((*args)->strategy)),
+        fmt::format("static scales of the output activations of `{}` cannot be calibrated in this version",
+                    scheme.targets.empty() ? "Linear" : scheme.targets[0]),
+        "take output_activations away: no engine quantizes the outputs of a linear; cached keys and values "
+        "have "
+        "scales by kv_cache_scheme");
+  }
+  const auto& input = scheme.input_activations;
+  if (!input || input->dynamic == Dynamic::kTrue) return;
+  if (input->dynamic == Dynamic::kFalse && input->strategy != Strategy::kTensor) {
+    throw refused(
+        fmt::format("static activations of strategy `{}` cannot be calibrated", to_string(input->strategy)),
         "one scale per tensor is what engines take: strategy: tensor");
   }
+  validate_activation_observer(*input, fmt::format("the input activations of `{}`",
+                                                   scheme.targets.empty() ? "Linear" : scheme.targets[0]));
 }
 
 // GPTQ needs the inputs of a product; rows that are looked up have none.
@@ -86,6 +98,7 @@ ModelConfig runnable_model(const Checkpoint& checkpoint, const CalibrationPlan& 
 void plan_calibration(const Checkpoint& checkpoint, std::vector<std::string> reasons,
                       const std::optional<QuantizationArgs>& kv_cache_scheme, CompressionPlan& plan) {
   round_embeddings(plan);
+  if (kv_cache_scheme) validate_activation_observer(*kv_cache_scheme, "kv_cache_scheme");
   bool any = kv_cache_scheme.has_value();
   for (ModuleDecision& decision : plan.decisions) {
     if (!decision.scheme) continue;

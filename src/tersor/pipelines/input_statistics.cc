@@ -15,18 +15,18 @@ std::vector<MinMax> ranges_of_rows(Backend& backend, const DeviceTensor& x) {
 }
 
 InputStatistics::InputStatistics(Backend& backend, size_t width, StatisticsNeeds needs)
-    : backend_(backend), needs_(needs) {
-  if (needs.hessian) {
+    : backend_(backend), needs_(std::move(needs)), activations_(needs_.activations) {
+  if (needs_.hessian) {
     hessian_ = backend.allocate(DType::kF32, width, width);
     backend.fill_zero(hessian_);
-  } else if (needs.squares) {
+  } else if (needs_.squares) {
     squares_ = backend.allocate(DType::kF32, 1, width);
     backend.fill_zero(squares_);
   }
 }
 
-uint64_t InputStatistics::bytes(size_t width, StatisticsNeeds needs) {
-  return needs.hessian ? uint64_t{width} * width * sizeof(float) : uint64_t{width} * sizeof(float);
+uint64_t InputStatistics::bytes(size_t width, const StatisticsNeeds& needs) {
+  return uint64_t{width} * (needs.hessian ? width : 1) * sizeof(float) + needs.activations.bytes();
 }
 
 void InputStatistics::add(const DeviceTensor& x, const std::vector<size_t>& sequence_rows) {
@@ -37,7 +37,7 @@ void InputStatistics::add(const DeviceTensor& x, const std::vector<size_t>& sequ
   } else if (needs_.squares) {
     backend_.add_squares(x, squares_);
   }
-  if (!needs_.ranges) return;
+  if (!needs_.activations.ranges) return;
   const std::vector<MinMax> rows = ranges_of_rows(backend_, x);
   size_t row = 0;
   for (const size_t count : sequence_rows) {
@@ -47,9 +47,13 @@ void InputStatistics::add(const DeviceTensor& x, const std::vector<size_t>& sequ
       finite_ = finite_ && std::isfinite(rows[r].min) && std::isfinite(rows[r].max);
       range = {std::min(range.min, rows[r].min), std::max(range.max, rows[r].max)};
     }
-    ranges_.push_back(range);
+    activations_.add_sample(range);
     row += count;
   }
+  if (!needs_.activations.looks_at_values()) return;
+  std::vector<float> values(x.rows * x.cols);
+  backend_.copy_out(x, values.data());
+  activations_.add_values(values, x.cols);
 }
 
 void InputStatistics::finish() {

@@ -4,16 +4,14 @@
 #include <vector>
 
 #include "tersor/backend/backend.h"
-#include "tersor/backend/quantize_kernels.h"
+#include "tersor/quantization/activation_statistics.h"
 
 namespace tersor {
 
 struct StatisticsNeeds {
-  bool hessian = false;  // XᵀX
-  bool squares = false;  // Σ x_j², where there is no Hessian, whose diagonal it is
-  bool ranges = false;   // least and largest element of each sequence
-
-  bool any() const { return hessian || squares || ranges; }
+  bool hessian = false;         // XᵀX
+  bool squares = false;         // Σ x_j², where there is no Hessian, whose diagonal it is
+  ActivationNeeds activations;  // of scales that the input gets
 };
 
 // The range of each row of x on the host; NaN in both ends where a row holds one.
@@ -37,21 +35,20 @@ class InputStatistics {
   const DeviceTensor& hessian() const { return hessian_; }
   // Mean x_j² of each column; empty where neither it nor the Hessian was asked for.
   const std::vector<float>& mean_squares() const { return mean_squares_; }
-  // Of each sequence, in the order they were added.
-  const std::vector<MinMax>& ranges() const { return ranges_; }
+  const ActivationStatistics& activations() const { return activations_; }
 
-  // Takes the ranges of others, where no token came.
-  void lend_ranges(std::vector<MinMax> ranges) { ranges_ = std::move(ranges); }
+  // Takes those of others, where no token came.
+  void lend(const ActivationStatistics& others) { activations_.add(others); }
 
-  // Bytes on the device for these needs.
-  static uint64_t bytes(size_t width, StatisticsNeeds needs);
+  // Bytes that these needs take at most.
+  static uint64_t bytes(size_t width, const StatisticsNeeds& needs);
 
  private:
   Backend& backend_;
   StatisticsNeeds needs_;
   DeviceTensor hessian_, squares_;
   std::vector<float> mean_squares_;
-  std::vector<MinMax> ranges_;
+  ActivationStatistics activations_;
   uint64_t tokens_ = 0;
   bool finite_ = true;
 };

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tersor/modeling/layer_forward.h"
-#include "tersor/quantization/quantization_args.h"
+#include "tersor/quantization/activation_statistics.h"
 
 namespace tersor {
 
@@ -24,12 +24,13 @@ class KvStatistics {
 
  private:
   void add(std::span<const SequenceSpan> sequences, const DeviceTensor& x,
-           std::vector<std::vector<MinMax>>& ranges);
+           std::vector<ActivationStatistics>& heads);
 
   Backend& backend_;
   std::optional<QuantizationArgs> scheme_;
-  size_t heads_;                                    // that have a scale of their own; 1: all share one
-  std::vector<std::vector<MinMax>> keys_, values_;  // [heads][samples]
+  ActivationNeeds needs_;
+  size_t heads_;                                     // that have a scale of their own; 1: all share one
+  std::vector<ActivationStatistics> keys_, values_;  // [heads]
 };
 
 }  // namespace tersor

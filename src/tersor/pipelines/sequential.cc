@@ -256,7 +256,7 @@ class SequentialRun {
   // The stage's inputs, as many at a time as there is memory for their Hessians.
   void solve_stage(size_t l, Layer& layer, Stage stage) {
     std::vector<Input> all = inputs_of(layer, stage), waiting;
-    std::vector<MinMax> ranges;  // of all experts
+    ActivationStatistics of_experts;
     for (size_t begin = 0; begin < all.size();) {
       std::vector<Input> some;
       uint64_t bytes = 0;
@@ -269,9 +269,9 @@ class SequentialRun {
       }
       gather(l, layer, stage, some);
       for (Input& input : some) {
-        const std::vector<MinMax>& seen = input.statistics->ranges();
-        if (input.expert >= 0) ranges.insert(ranges.end(), seen.begin(), seen.end());
-        if (input.needs.ranges && seen.empty()) {
+        const ActivationStatistics& seen = input.statistics->activations();
+        if (input.expert >= 0) of_experts.add(seen);
+        if (input.needs.activations.ranges && seen.empty()) {
           waiting.push_back(std::move(input));
         } else {
           solve(input);
@@ -281,7 +281,7 @@ class SequentialRun {
     // An expert that no token reached takes the range of all the others: its scales must be finite all the
     // same.
     for (Input& input : waiting) {
-      input.statistics->lend_ranges(ranges);
+      input.statistics->lend(of_experts);
       solve(input);
     }
   }
@@ -304,7 +304,7 @@ class SequentialRun {
       at(l, stage);
       all.emplace_back(stage, inputs_of(layer, stage));
       gather(l, layer, stage, all.back().second);
-      lend_ranges(all.back().second);
+      lend_activations(all.back().second);
       run(layer, l, stage);
     }
     meter_.add(mega(costs_[l].statistics));
@@ -367,7 +367,7 @@ class SequentialRun {
         const StatisticsNeeds needs = needs_of(m->second);
         input.needs.hessian |= needs.hessian;
         input.needs.squares |= needs.squares;
-        input.needs.ranges |= needs.ranges;
+        input.needs.activations.add(needs.activations);
       }
       if (!input.linears.empty()) inputs.push_back(std::move(input));
     }
@@ -408,14 +408,14 @@ class SequentialRun {
   }
 
   // As solve_stage() does it, where all inputs of a stage were gathered together.
-  static void lend_ranges(std::vector<Input>& inputs) {
-    std::vector<MinMax> all;
+  static void lend_activations(std::vector<Input>& inputs) {
+    ActivationStatistics all;
     for (const Input& input : inputs) {
-      if (input.expert < 0) continue;
-      all.insert(all.end(), input.statistics->ranges().begin(), input.statistics->ranges().end());
+      if (input.expert >= 0) all.add(input.statistics->activations());
     }
     for (Input& input : inputs) {
-      if (input.needs.ranges && input.statistics->ranges().empty()) input.statistics->lend_ranges(all);
+      if (input.needs.activations.ranges && input.statistics->activations().empty())
+        input.statistics->lend(all);
     }
   }
 

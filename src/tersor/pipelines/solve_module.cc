@@ -7,7 +7,6 @@
 #include "tersor/base/error.h"
 #include "tersor/compressors/compressor.h"
 #include "tersor/pipelines/work_items.h"
-#include "tersor/quantization/activation_range.h"
 #include "tersor/quantization/fused_modules.h"
 
 namespace tersor {
@@ -103,9 +102,10 @@ StatisticsNeeds statistics_needs(const QuantizationScheme& scheme, bool gptq) {
   const auto is_measured = [](const std::optional<QuantizationArgs>& args) {
     return args && args->dynamic != Dynamic::kTrue;
   };
-  return {.hessian = gptq,
-          .squares = scheme.weights->observer == "imatrix_mse",
-          .ranges = is_measured(scheme.input_activations)};
+  StatisticsNeeds needs{
+      .hessian = gptq, .squares = scheme.weights->observer == "imatrix_mse", .activations = {}};
+  if (is_measured(scheme.input_activations)) needs.activations.add(*scheme.input_activations);
+  return needs;
 }
 
 std::vector<std::byte> ModuleSolver::read_weight(size_t m) const {
@@ -157,7 +157,7 @@ std::vector<Extent> ModuleSolver::write_activations(size_t m, const InputStatist
   if (decision.activations.empty()) return extents;
   const QuantizationArgs& args = *scheme.input_activations;
   const PlannedShard& shard = plan_.shards[module.place.shard];
-  const MinMax range = activation_range(args, input.ranges());
+  const MinMax range = input.activations().range(args, module.dtype);
   const auto write = [&](size_t index, std::span<const std::byte> bytes) {
     extents.push_back(output_.write(static_cast<uint32_t>(module.place.shard),
                                     shard.tensors[decision.activations[index]].begin, bytes));
