@@ -119,7 +119,7 @@ class PageReader {
     const bool is_closed = page_.substr(at_, 1) == "/";
     if (is_closed) ++at_;
     take(">");
-    constexpr std::array<std::string_view, 4> kVoid = {"meta", "link", "br", "img"};
+    constexpr std::array<std::string_view, 5> kVoid = {"meta", "wbr", "link", "br", "img"};
     constexpr std::array<std::string_view, 3> kShapes = {"path", "rect", "circle"};
     const auto is_in = [&](const auto& names) {
       return std::find(names.begin(), names.end(), element.name) != names.end();

@@ -217,8 +217,11 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   compress->add_flag("--overwrite", args.overwrite, "Replace an existing or unfinished output");
   compress->add_flag("--quiet", args.quiet, "Print errors only");
   compress->add_option("--sample", args.sample, "At the end, let the result go on from this text");
-  compress->add_option("--report", args.report,
-                       "Write a report as one HTML page: errors by layer, sizes, times, data");
+  compress
+      ->add_option("--report", args.reports,
+                   "Write a report: errors by layer, sizes, times, data; FILE.html to look at, FILE.json for "
+                   "programs; may be repeated")
+      ->allow_extra_args(false);
   compress->add_option("--log-json", args.log_json,
                        "Write the plan, the progress and the summary as JSON lines");
 

@@ -28,7 +28,7 @@ struct Arguments {
   bool json = false;
   bool verbose = false;               // version
   std::optional<std::string> sample;  // compress: a prompt to run the result on
-  std::string report;                 // compress: a file for the HTML report
+  std::vector<std::string> reports;   // compress: files for the report, .html or .json
   std::string log_json;               // compress: a file for one JSON object per event
 };
 

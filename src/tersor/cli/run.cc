@@ -101,7 +101,7 @@ int run_compress(const Arguments& args) {
                          .planned = {},
                          .progress = {},
                          .notice = {},
-                         .report = args.report};
+                         .reports = args.reports};
   options.notice = [&](const std::string& note) {
     log.add("notice", to_json(note));
     if (!args.quiet) print_warning(note);

@@ -96,11 +96,21 @@ void CalibratedRun::fit_memory(uint64_t budget, uint64_t tokens) {
   report_.memory = budget > 0 ? std::min(memory.total(), budget) : memory.total();
 }
 
-RunSummary CalibratedRun::run(OutputFolder& output, const RunOptions& options) {
-  CalibrationSummary done = run_sequential(*model_, session_.plan, output, options, options_);
+void CalibratedRun::note(const CalibrationSummary& done) {
   report_.resumed_layers = done.resumed_layers;
-  report_.seconds = std::move(done.seconds);
+  report_.seconds = done.seconds;
+  report_.notes.resize(first_notes_);
   report_.notes.insert(report_.notes.end(), done.notes.begin(), done.notes.end());
+}
+
+RunSummary CalibratedRun::run(OutputFolder& output, const RunOptions& options, const LayerDone& layer_done) {
+  first_notes_ = report_.notes.size();
+  options_.layer_done = [&](const CalibrationSummary& so_far, size_t layers) {
+    note(so_far);
+    layer_done(so_far.run, layers);
+  };
+  CalibrationSummary done = run_sequential(*model_, session_.plan, output, options, options_);
+  note(done);
   return std::move(done.run);
 }
 

@@ -26,36 +26,52 @@ int64_t expert_of(const std::string& module) {
   return error == std::errc() && end != begin ? expert : -1;
 }
 
+// Whether a module of a run that goes on has no figures yet.
+bool is_waiting(const std::string& module, const ModuleDecision& decision,
+                std::optional<size_t> layers_done) {
+  if (!layers_done || !decision.calibrated) return false;
+  const int64_t layer = layer_of(module);
+  return layer < 0 || layer >= static_cast<int64_t>(*layers_done);
+}
+
+// Classes in the order of their first module, then what is stored as it was.
 std::vector<SizePart> sizes_by_class(const CompressionPlan& plan) {
-  std::map<std::string, SizePart> parts;
+  std::vector<SizePart> sizes;
+  std::map<std::string, size_t> index;
+  SizePart kept{.name = "stored as they are"};
   for (size_t m = 0; m < plan.decisions.size(); ++m) {
     const SourceModule& module = plan.inventory.modules[m];
     if (!module.has_weight) continue;
     const ModuleDecision& decision = plan.decisions[m];
-    SizePart& part = parts[decision.scheme ? class_of(module.name.name) : "stored as they are"];
     const uint64_t bytes = *num_bytes(module.shape, module.dtype);
+    if (!decision.scheme) {
+      kept.source_bytes += bytes;
+      kept.output_bytes += bytes;
+      continue;
+    }
+    const std::string name = class_of(module.name.name);
+    const auto [at, fresh] = index.try_emplace(name, sizes.size());
+    if (fresh) sizes.push_back({.name = name});
+    SizePart& part = sizes[at->second];
     part.source_bytes += bytes;
-    if (!decision.scheme) part.output_bytes += bytes;
     for (const auto* tensors : {&decision.stored, &decision.activations}) {
       for (const size_t t : *tensors) part.output_bytes += plan.shards[module.place.shard].tensors[t].bytes();
     }
   }
-  std::vector<SizePart> sizes;
-  for (auto& [name, part] : parts) {
-    part.name = name;
-    sizes.push_back(std::move(part));
-  }
+  if (kept.source_bytes > 0) sizes.push_back(std::move(kept));
   return sizes;
 }
 
 // Of each layer with routed experts: tokens that its experts' inputs saw.
 std::vector<ExpertTokens> expert_tokens(const CompressionPlan& plan,
-                                        const std::vector<PieceStatistics>& modules) {
+                                        const std::vector<PieceStatistics>& modules,
+                                        std::optional<size_t> layers_done) {
   std::map<int64_t, std::map<int64_t, uint64_t>> layers;
   for (size_t m = 0; m < modules.size(); ++m) {
     const std::string& name = plan.inventory.modules[m].name.name;
     const int64_t expert = expert_of(name);
     if (expert < 0 || !plan.decisions[m].calibrated) continue;
+    if (is_waiting(name, plan.decisions[m], layers_done)) continue;
     uint64_t& tokens = layers[layer_of(name)][expert];
     tokens = std::max(tokens, modules[m].tokens);
   }
@@ -94,7 +110,8 @@ int64_t layer_of(const std::string& module) {
 }
 
 CompressionReport make_report(const Session& session, const CompressionSummary& summary,
-                              const std::vector<PieceStatistics>& modules) {
+                              const std::vector<PieceStatistics>& modules,
+                              std::optional<size_t> layers_done) {
   const CompressionPlan& plan = session.plan;
   CompressionReport report;
   report.model = session.checkpoint.folder.string();
@@ -111,6 +128,7 @@ CompressionReport make_report(const Session& session, const CompressionSummary& 
     if (decision.gptq) report.method = "GPTQ";
     const PieceStatistics& s = modules[m];
     const std::string& name = plan.inventory.modules[m].name.name;
+    if (is_waiting(name, decision, layers_done)) continue;
     report.linears.push_back({.module = name,
                               .layer = layer_of(name),
                               .module_class = class_of(name),
@@ -121,7 +139,10 @@ CompressionReport make_report(const Session& session, const CompressionSummary& 
                               .tokens = s.tokens});
   }
   report.sizes = sizes_by_class(plan);
-  report.experts = expert_tokens(plan, modules);
+  report.experts = expert_tokens(plan, modules, layers_done);
+  report.finished = !layers_done;
+  report.layers = plan.calibration ? plan.calibration->layers : 0;
+  report.layers_done = layers_done.value_or(report.layers);
   if (summary.calibration) {
     const CalibrationReport& c = *summary.calibration;
     report.facts.emplace_back("back end", c.backend);

@@ -8,9 +8,11 @@
 
 namespace tersor {
 
-// `modules`: one per module of the inventory.
+// `modules`: one per module of the inventory. `layers_done`: of a run that goes on, the layers that are
+// calibrated; null: it is finished.
 CompressionReport make_report(const Session& session, const CompressionSummary& summary,
-                              const std::vector<PieceStatistics>& modules);
+                              const std::vector<PieceStatistics>& modules,
+                              std::optional<size_t> layers_done = std::nullopt);
 
 // "experts.down_proj", "q_proj": the role of a module in its layer.
 std::string class_of(const std::string& module);

@@ -10,6 +10,7 @@
 #include "tersor/entrypoints/calibrated_run.h"
 #include "tersor/entrypoints/make_report.h"
 #include "tersor/entrypoints/process_memory.h"
+#include "tersor/entrypoints/report_file.h"
 #include "tersor/entrypoints/session.h"
 #include "tersor/pipelines/data_free.h"
 #include "tersor/pipelines/finished_output.h"
@@ -68,13 +69,6 @@ RunProgress to_public(const Progress& p) {
   return {kPhases[static_cast<int>(p.phase)], p.done, p.total, p.resumed, p.seconds, p.at};
 }
 
-// `path` is `folder` or lies in it.
-bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder) {
-  const auto p = std::filesystem::weakly_canonical(path), f = std::filesystem::weakly_canonical(folder);
-  const auto [end, unused] = std::mismatch(f.begin(), f.end(), p.begin(), p.end());
-  return end == f.end();
-}
-
 // Whether the output is this plan's finished result. Throws Error(kUsage) for one of another plan, and for
 // one that was changed since.
 bool is_finished(const std::string& output, const CompressionPlan& plan) {
@@ -108,6 +102,7 @@ CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptio
                                   session.checkpoint.folder.string()),
                       "give a folder that does not hold the source");
   }
+  check_report_files(options.reports, options.output);
   if (options.planned) options.planned(report_of(session));
   if (!request.allow_unloadable || !session.plan.writable) refuse_unloadable(session.plan, session.reader);
 
@@ -132,16 +127,22 @@ CompressionSummary oneshot(const CompressionRequest& request, const OneshotOptio
                  .progress = {},
                  .progress_interval = options.progress_interval};
   if (options.progress) run.progress = [&](const Progress& p) { options.progress(to_public(p)); };
-  const RunSummary done = calibrated ? calibrated->run(output, run)
+  const auto take = [&](const RunSummary& done) {
+    if (calibrated) summary.calibration = calibrated->report();
+    summary.resumed_bytes = done.resumed_bytes;
+    summary.seconds = done.seconds;
+    summary.peak_memory = peak_resident_bytes();
+  };
+  const auto layer_done = [&](const RunSummary& so_far, size_t layers) {
+    take(so_far);
+    write_file_atomically(work_report_path(output.staging()),
+                          to_json(make_report(session, summary, so_far.modules, layers)));
+  };
+  const RunSummary done = calibrated ? calibrated->run(output, run, layer_done)
                                      : run_data_free(session.checkpoint, session.plan, output, run);
-  if (calibrated) summary.calibration = calibrated->report();
-
+  take(done);
   summary.classes = errors_by_class(session.plan, done.modules, summary.relative_error);
-  summary.resumed_bytes = done.resumed_bytes;
-  summary.seconds = done.seconds;
-  summary.peak_memory = peak_resident_bytes();
-  if (!options.report.empty())
-    write_file_atomically(options.report, to_html(make_report(session, summary, done.modules)));
+  write_report_files(options.reports, make_report(session, summary, done.modules));
   return summary;
 }
 

@@ -31,8 +31,10 @@ struct OneshotOptions {
   std::function<void(const RunProgress&)> progress;
   // What the user should know before the work is done: too few samples, a back end, … May be empty.
   std::function<void(const std::string&)> notice;
-  // A file for the report as one HTML page; empty: none. Not written for an output that is done already.
-  std::string report;
+  // Files for the report: of one whose name ends in .html a page, in .json the same for programs. Not written
+  // for an output that is done already. While the model is calibrated, what is known after each layer lies in
+  // `<output>.partial/.tersor-report.json`.
+  std::vector<std::string> reports;
   double progress_interval = 0.1;
 };
 

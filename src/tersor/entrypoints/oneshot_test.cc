@@ -341,7 +341,7 @@ TEST_F(OneshotTest, CalibratedRunsAreKnownByTheirDataToo) {
   request.calibration.samples = 4;
   request.calibration.max_seq_length = 64;
   OneshotOptions options = to("out");
-  options.report = folder_ / "report.html";
+  options.reports = {folder_ / "report.html", folder_ / "report.json"};
   std::vector<std::string> notices;
   options.notice = [&](const std::string& notice) { notices.push_back(notice); };
   const CompressionSummary summary = oneshot(request, options);
@@ -350,6 +350,7 @@ TEST_F(OneshotTest, CalibratedRunsAreKnownByTheirDataToo) {
   EXPECT_EQ(notices.size(), 1u);  // that no dataset was given
   for (const ClassErrors& c : summary.classes) EXPECT_LT(c.output_error, c.rounding_output_error) << c.name;
   EXPECT_NE(read_file(folder_ / "report.html", 1 << 24).find("down_proj"), std::string::npos);
+  EXPECT_NE(read_file(folder_ / "report.json", 1 << 24).find("\"finished\": true"), std::string::npos);
   EXPECT_TRUE(verify((folder_ / "out").string(), request.model, 1).failures.empty());
 
   EXPECT_TRUE(oneshot(request, options).already_done);

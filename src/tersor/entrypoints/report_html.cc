@@ -102,7 +102,7 @@ std::string to_html(const CompressionReport& r) {
   html::add_experts(out, r);
   html::add_modules(out, r, s);
   out += "<div class=\"columns\">\n";
-  html::add_sizes(out, r);
+  html::add_sizes(out, r, s);
   html::add_phases(out, r);
   out += "</div>\n";
   html::add_facts(out, r);

@@ -67,6 +67,10 @@ struct CompressionReport {
   std::string recipe;        // its text
   ReportedData data;
   std::vector<ExpertTokens> experts;  // layers with routed experts, by layer
+  // Of a run that goes on: the layers that are calibrated, of how many; later ones have no linears here.
+  bool finished = true;
+  uint64_t layers_done = 0;
+  uint64_t layers = 0;
 };
 
 // The page: UTF-8, well-formed as XML too, light or dark as the reader's system is. It is one file that loads
@@ -77,5 +81,8 @@ struct CompressionReport {
 // error, and plots after 40 classes, 512 layers, 1024 experts. Throws nothing of its own; may be called from
 // any thread.
 std::string to_html(const CompressionReport& report);
+
+// The same for programs, with every module; a figure that nobody measured is null.
+std::string to_json(const CompressionReport& report);
 
 }  // namespace tersor

@@ -20,6 +20,10 @@ namespace {
 
 constexpr double kMega = 1e6;
 
+// What seconds are counted under, in the order of a layer.
+constexpr const char* kPhases[] = {
+    "copies and rounding", "loading", "statistics", "solving", "forward", "check", "saving"};
+
 const char* name_of(Stage stage) {
   switch (stage) {
     case Stage::kAttentionIn:
@@ -118,7 +122,6 @@ class SequentialRun {
   }
 
   CalibrationSummary run() {
-    const Clock::time_point start = Clock::now();
     meter_.enter(Progress::Phase::kCheck);
     const std::vector<JournalRecord> records = output_.open(head_item() + 1, options_.overwrite, pool_);
     round_uncalibrated(records);
@@ -132,13 +135,21 @@ class SequentialRun {
     if (plan_.calibration->head && !head_done_) calibrate_head();
     meter_.enter(Progress::Phase::kFinish);
     output_.finish();
-    summary_.run.resumed_bytes = meter_.resumed();
-    summary_.run.seconds = seconds_since(start);
-    for (const auto& [phase, seconds] : seconds_) summary_.seconds.emplace_back(phase, seconds);
+    sum_up();
     return std::move(summary_);
   }
 
  private:
+  void sum_up() {
+    summary_.run.resumed_bytes = meter_.resumed();
+    summary_.run.seconds = seconds_since(start_);
+    summary_.seconds.clear();
+    for (const char* phase : kPhases) {
+      if (const auto found = seconds_.find(phase); found != seconds_.end())
+        summary_.seconds.emplace_back(phase, found->second);
+    }
+  }
+
   // Items of the journal: those of the work list, then modules, layers, the layers' cache scales, the head.
   uint32_t module_item(size_t m) const { return static_cast<uint32_t>(list_.items.size() + m); }
   uint32_t layer_item(size_t l) const {
@@ -237,6 +248,9 @@ class SequentialRun {
     record.state = hidden_.save(l, backend_, store_);
     output_.record(record);
     seconds_["saving"] += seconds_since(saving);
+    if (!calibration_.layer_done) return;
+    sum_up();
+    calibration_.layer_done(summary_, l + 1);
   }
 
   void run_by_stages(size_t l, Layer& layer) {
@@ -516,6 +530,7 @@ class SequentialRun {
   std::map<std::string, size_t> modules_;  // those that are calibrated
   std::vector<RopeTable> ropes_;
   std::vector<LayerCost> costs_;
+  const Clock::time_point start_ = Clock::now();
   std::map<std::string, double> seconds_;
   bool head_done_ = false;
   CalibrationSummary summary_;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,15 @@
 #include "tersor/pipelines/data_free.h"
 
 namespace tersor {
+
+// What a calibrated run tells beside RunSummary.
+struct CalibrationSummary {
+  RunSummary run;
+  uint64_t tokens = 0;
+  std::vector<std::string> notes;  // damping that was raised, experts with too few tokens, …
+  std::vector<std::pair<std::string, double>> seconds;  // by phase of this run, in their order
+  size_t resumed_layers = 0;
+};
 
 struct CalibrationOptions {
   std::vector<std::vector<int32_t>> samples = {};  // token ids, each of its own length; no padding
@@ -27,15 +37,8 @@ struct CalibrationOptions {
   size_t batch_tokens = 4096;                  // that run together
   uint64_t hessian_bytes = uint64_t{2} << 30;  // that are gathered at a time; one always is
   uint64_t state_budget = UINT64_MAX;  // bytes of activations in memory; the rest goes to a temporary file
-};
-
-// What a calibrated run tells beside RunSummary.
-struct CalibrationSummary {
-  RunSummary run;
-  uint64_t tokens = 0;
-  std::vector<std::string> notes;  // damping that was raised, experts with too few tokens, …
-  std::vector<std::pair<std::string, double>> seconds;  // by phase of this run
-  size_t resumed_layers = 0;
+  // Called after each layer, with what is known so far; may be empty.
+  std::function<void(const CalibrationSummary& so_far, size_t layers_done)> layer_done = {};
 };
 
 // Carries out a plan that has a CalibrationPlan. As run_data_free(), and: goes on after the last finished

@@ -67,6 +67,15 @@ std::string escaped(std::string_view text, size_t limit) {
   return out;
 }
 
+std::string escaped_name(std::string_view name) {
+  std::string out;
+  for (const char c : escaped(name)) {
+    out += c;
+    if (c == '.') out += "<wbr/>";
+  }
+  return out;
+}
+
 std::string escaped_lines(std::string_view text) {
   const std::string valid = replace_invalid_utf8(text);
   std::string out;

@@ -12,6 +12,8 @@ namespace tersor::html {
 // characters, line ends too, and characters that change the direction of text become visible as \x0A or
 // \u202E; invalid UTF-8 becomes U+FFFD. Text above `limit` characters is cut and ends in "…".
 std::string escaped(std::string_view text, size_t limit = 200);
+// The same for a dotted name, which may be broken after its dots.
+std::string escaped_name(std::string_view name);
 // The same for text of several lines (a recipe): line ends and tabs stay, nothing is cut.
 std::string escaped_lines(std::string_view text);
 

@@ -34,7 +34,7 @@ void add_class_table(std::string& out, const Summary& s) {
         series_style(i), escaped(c.name, 60), format_count(c.modules), escaped(c.scheme, 40),
         percent(c.error.value()), percent(c.comparison.rounding.value()), change_text(c.comparison.change()),
         c.worst == nullptr ? "–" : percent(s.error_of(*c.worst)),
-        c.worst == nullptr ? "" : escaped(c.worst->module), format_count(c.least_tokens));
+        c.worst == nullptr ? "" : escaped_name(c.worst->module), format_count(c.least_tokens));
   }
   out += "</tbody></table></div>\n";
 }
@@ -63,7 +63,7 @@ void add_module_table(std::string& out, const CompressionReport& r, const Summar
         R"(<tr><td class="long">{}</td><td>{}</td><td class="n">{}</td><td class="n">{}</td><td class="n">{}</td>)"
         R"(<td class="n">{}</td></tr>)"
         "\n",
-        escaped(l->module), escaped(l->scheme, 40), percent(l->output_error), percent(l->rounding_error),
+        escaped_name(l->module), escaped(l->scheme, 40), percent(l->output_error), percent(l->rounding_error),
         percent(l->weight_error), format_count(l->tokens));
   }
   out += "</tbody></table></div></details>\n";

@@ -1,5 +1,6 @@
 // Sizes, time, data, recipe: what the run was.
 #include <algorithm>
+#include <unordered_map>
 
 #include "tersor/base/text.h"
 #include "tersor/entrypoints/html/bar_chart.h"
@@ -10,14 +11,30 @@
 namespace tersor::html {
 namespace {
 
-// A part of the sizes or of the time, with what is left of the whole as the last one.
+// A part of the time, with what is left of the whole as the last one.
 std::string part_style(size_t i, bool is_rest) { return is_rest ? "rest" : series_style(i); }
+
+// A class of modules has the colour that its line has; others follow.
+class PartColours {
+ public:
+  explicit PartColours(const Summary& s) : next_(s.classes.size()) {
+    for (size_t i = 0; i < s.classes.size(); ++i) index_.emplace(s.classes[i].name, i);
+  }
+  std::string of(const std::string& part) {
+    const auto found = index_.find(part);
+    return series_style(found != index_.end() ? found->second : next_++);
+  }
+
+ private:
+  std::unordered_map<std::string, size_t> index_;
+  size_t next_;
+};
 
 bool is_time(double seconds) { return seconds >= 0 && seconds < 1e15; }
 
 }  // namespace
 
-void add_sizes(std::string& out, const CompressionReport& r) {
+void add_sizes(std::string& out, const CompressionReport& r, const Summary& s) {
   if (r.output_bytes == 0) return;
   std::vector<SizePart> parts = r.sizes;
   uint64_t source = 0, output = 0;
@@ -31,9 +48,10 @@ void add_sizes(std::string& out, const CompressionReport& r) {
   BarChart chart{"Bytes of the source and of the output", {}};
   Bar before{"source", format_bytes(r.source_bytes), {}}, after{"output", format_bytes(r.output_bytes), {}};
   std::string rows;
+  PartColours colours(s);
   for (size_t i = 0; i < parts.size(); ++i) {
     const SizePart& p = parts[i];
-    const std::string style = part_style(i, has_rest && i + 1 == parts.size());
+    const std::string style = has_rest && i + 1 == parts.size() ? "rest" : colours.of(p.name);
     before.parts.push_back(
         {static_cast<double>(p.source_bytes), "part " + style, p.name + ": " + format_bytes(p.source_bytes)});
     after.parts.push_back(

@@ -24,7 +24,7 @@ void add_modules(std::string& out, const CompressionReport& report, const Summar
 void add_experts(std::string& out, const CompressionReport& report);
 
 // run_sections.cc
-void add_sizes(std::string& out, const CompressionReport& report);
+void add_sizes(std::string& out, const CompressionReport& report, const Summary& summary);
 void add_phases(std::string& out, const CompressionReport& report);
 void add_facts(std::string& out, const CompressionReport& report);
 

@@ -42,7 +42,7 @@ p { margin: 0 0 14px; max-width: 96ch; text-wrap: pretty; color: var(--soft); }
 .good { color: var(--good); } .bad { color: var(--bad); }
 code, pre { font: 13px/1.55 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 code { overflow-wrap: anywhere; }
-pre { margin: 0; padding: 14px 16px; background: var(--panel); border-radius: 8px; overflow-x: auto; tab-size: 4; }
+pre { margin: 0; padding: 14px 16px; background: var(--panel); border-radius: 8px; tab-size: 4; white-space: pre-wrap; overflow-wrap: anywhere; }
 
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; margin: 26px 0 0; }
 .tile { padding: 14px 16px 13px; background: var(--panel); border-radius: 8px; }
@@ -60,7 +60,7 @@ th { text-align: left; font-weight: 500; color: var(--soft); font-size: 12.5px; 
 th, td { padding: 6px 14px 6px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; vertical-align: top; }
 tbody tr:hover { background: var(--panel); }
 th.n, td.n { text-align: right; }
-td.long { white-space: normal; overflow-wrap: anywhere; min-width: 10em; }
+td.long { white-space: normal; overflow-wrap: break-word; min-width: 10em; }
 td.soft { color: var(--soft); }
 tr > :last-child { padding-right: 0; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 0 56px; }
