@@ -8,12 +8,12 @@
 
 #include "tersor/base/clock.h"
 #include "tersor/base/error.h"
-#include "tersor/modeling/layer_linears.h"
+#include "tersor/pipelines/calibration_batches.h"
 #include "tersor/pipelines/calibration_cost.h"
 #include "tersor/pipelines/hidden_file.h"
 #include "tersor/pipelines/kv_statistics.h"
 #include "tersor/pipelines/rounding.h"
-#include "tersor/pipelines/solve_module.h"
+#include "tersor/pipelines/solve_input.h"
 
 namespace tersor {
 namespace {
@@ -40,55 +40,6 @@ const char* name_of(Stage stage) {
   return "";
 }
 
-// Samples that run together.
-struct Batch {
-  std::vector<int32_t> ids;
-  std::vector<SequenceSpan> sequences;
-};
-
-std::vector<Batch> make_batches(const std::vector<std::vector<int32_t>>& samples, size_t batch_tokens) {
-  std::vector<Batch> batches;
-  for (const std::vector<int32_t>& sample : samples) {
-    if (sample.empty()) continue;
-    if (batches.empty() || batches.back().ids.size() + sample.size() > batch_tokens) batches.emplace_back();
-    Batch& batch = batches.back();
-    batch.sequences.push_back({.begin = batch.ids.size(), .rows = sample.size()});
-    batch.ids.insert(batch.ids.end(), sample.begin(), sample.end());
-  }
-  return batches;
-}
-
-// Rows of each sequence of a batch among the rows that reach an input: all of them, or those routed to an
-// expert.
-std::vector<size_t> sequence_rows(const LayerState& state, int expert) {
-  std::vector<size_t> rows;
-  const LayerState::ExpertRows* routed = nullptr;
-  for (const auto& r : state.routed) {
-    if (expert >= 0 && r.expert == static_cast<size_t>(expert)) routed = &r;
-  }
-  for (const SequenceSpan& span : state.sequences) {
-    if (routed == nullptr) {
-      rows.push_back(span.rows);
-      continue;
-    }
-    rows.push_back(static_cast<size_t>(std::ranges::count_if(routed->rows, [&](int32_t row) {
-      const auto r = static_cast<size_t>(row);
-      return r >= span.begin && r < span.begin + span.rows;
-    })));
-  }
-  return rows;
-}
-
-// Linears that read one input, and what is learnt of it.
-struct Input {
-  std::vector<std::pair<Linear*, size_t>> linears;  // those that are calibrated, with their modules
-  int expert = -1;
-  StatisticsNeeds needs;
-  std::optional<InputStatistics> statistics;
-
-  const std::string& name() const { return linears[0].first->name; }
-};
-
 class SequentialRun {
  public:
   SequentialRun(const Model& model, const CompressionPlan& plan, OutputFolder& folder,
@@ -99,16 +50,16 @@ class SequentialRun {
         options_(options),
         calibration_(calibration),
         list_(make_work_list(plan)),
+        items_(list_.items.size(), plan),
+        modules_(calibrated_modules(plan)),
         pool_(options.threads),
         meter_(options, source_bytes(plan, list_)),
         output_(model.checkpoint(), plan, folder),
-        solver_(model.checkpoint(), plan, backend_, pool_, output_),
+        module_solver_(model.checkpoint(), plan, backend_, pool_, output_),
+        solver_(backend_, plan, items_, module_solver_, calibration.least_expert_tokens),
         hidden_(folder.staging()),
         batches_(make_batches(calibration.samples, calibration.batch_tokens)),
         store_(backend_, batches_.size(), calibration.state_budget) {
-    for (size_t m = 0; m < plan.decisions.size(); ++m) {
-      if (plan.decisions[m].calibrated) modules_[plan.inventory.modules[m].name.name] = m;
-    }
     size_t longest = 0;
     for (const Batch& batch : batches_) {
       rows_.push_back(batch.ids.size());
@@ -123,7 +74,7 @@ class SequentialRun {
 
   CalibrationSummary run() {
     meter_.enter(Progress::Phase::kCheck);
-    const std::vector<JournalRecord> records = output_.open(head_item() + 1, options_.overwrite, pool_);
+    const std::vector<JournalRecord> records = output_.open(items_.count(), options_.overwrite, pool_);
     round_uncalibrated(records);
     const size_t first = take_up(records);
     double done = 0, total = 0;
@@ -150,20 +101,10 @@ class SequentialRun {
     }
   }
 
-  // Items of the journal: those of the work list, then modules, layers, the layers' cache scales, the head.
-  uint32_t module_item(size_t m) const { return static_cast<uint32_t>(list_.items.size() + m); }
-  uint32_t layer_item(size_t l) const {
-    return module_item(plan_.decisions.size()) + static_cast<uint32_t>(l);
-  }
-  uint32_t kv_item(size_t l) const {
-    return layer_item(plan_.calibration->layers) + static_cast<uint32_t>(l);
-  }
-  uint32_t head_item() const { return kv_item(plan_.calibration->layers); }
-
   void round_uncalibrated(const std::vector<JournalRecord>& records) {
     std::vector<JournalRecord> rounded;
     for (const JournalRecord& record : records) {
-      if (record.item < list_.items.size()) rounded.push_back(record);
+      if (items_.is_work(record.item)) rounded.push_back(record);
     }
     const Clock::time_point start = Clock::now();
     summary_.run.modules =
@@ -173,19 +114,16 @@ class SequentialRun {
 
   // Takes up what an earlier run has finished; returns the layer to go on with.
   size_t take_up(const std::vector<JournalRecord>& records) {
-    std::map<uint32_t, const JournalRecord*> by_item;
+    RecordsByItem by_item;
     for (const JournalRecord& record : records) by_item[record.item] = &record;
     for (const auto& [name, m] : modules_) {
-      if (const auto record = by_item.find(module_item(m)); record != by_item.end())
+      if (const auto record = by_item.find(items_.module(m)); record != by_item.end())
         summary_.run.modules[m] = record->second->statistics;
     }
-    head_done_ = by_item.contains(head_item());
+    head_done_ = by_item.contains(items_.head());
     const size_t layers = plan_.calibration->layers;
-    size_t whole = 0;  // layers from the first on whose every module is there
-    while (whole < layers && by_item.contains(layer_item(whole)) && modules_are_there(whole, by_item))
-      ++whole;
-    for (size_t next = whole; next > 0; --next) {
-      const JournalRecord& record = *by_item[layer_item(next - 1)];
+    for (size_t next = finished_layers(plan_, model_.config(), modules_, items_, by_item); next > 0; --next) {
+      const JournalRecord& record = *by_item[items_.layer(next - 1)];
       const bool last = next == layers && (!plan_.calibration->head || head_done_);
       if (!last && !hidden_.holds(next - 1, record.state, rows_, model_.config().hidden)) continue;
       if (!last) {
@@ -196,15 +134,6 @@ class SequentialRun {
       return next;
     }
     return 0;
-  }
-
-  bool modules_are_there(size_t layer, const std::map<uint32_t, const JournalRecord*>& by_item) const {
-    if (plan_.calibration->kv_cache_scheme && !by_item.contains(kv_item(layer))) return false;
-    const std::vector<LayerLinear> linears = layer_linears(model_.config(), layer);
-    return std::ranges::all_of(linears, [&](const LayerLinear& linear) {
-      const auto m = modules_.find(linear.name);
-      return m == modules_.end() || by_item.contains(module_item(m->second));
-    });
   }
 
   LayerState fresh_state(size_t batch) const {
@@ -244,7 +173,7 @@ class SequentialRun {
     }
     each_batch("check", [&](LayerState& state) { check_finite(l, state.hidden); });
     const Clock::time_point saving = Clock::now();
-    JournalRecord record{.item = layer_item(l), .statistics = {}, .extents = {}};
+    JournalRecord record{.item = items_.layer(l), .statistics = {}, .extents = {}};
     record.state = hidden_.save(l, backend_, store_);
     output_.record(record);
     seconds_["saving"] += seconds_since(saving);
@@ -269,20 +198,19 @@ class SequentialRun {
 
   // The stage's inputs, as many at a time as there is memory for their Hessians.
   void solve_stage(size_t l, Layer& layer, Stage stage) {
-    std::vector<Input> all = inputs_of(layer, stage), waiting;
+    std::vector<StageInput> all = stage_inputs(plan_, modules_, layer, stage), waiting;
     ActivationStatistics of_experts;
     for (size_t begin = 0; begin < all.size();) {
-      std::vector<Input> some;
+      std::vector<StageInput> some;
       uint64_t bytes = 0;
       for (; begin < all.size(); ++begin) {
-        const uint64_t more =
-            InputStatistics::bytes(all[begin].linears[0].first->weight->in, all[begin].needs);
+        const uint64_t more = all[begin].bytes();
         if (!some.empty() && bytes + more > calibration_.hessian_bytes) break;
         bytes += more;
         some.push_back(std::move(all[begin]));
       }
       gather(l, layer, stage, some);
-      for (Input& input : some) {
+      for (StageInput& input : some) {
         const ActivationStatistics& seen = input.statistics->activations();
         if (input.expert >= 0) of_experts.add(seen);
         if (input.needs.activations.ranges && seen.empty()) {
@@ -292,12 +220,8 @@ class SequentialRun {
         }
       }
     }
-    // An expert that no token reached takes the range of all the others: its scales must be finite all the
-    // same.
-    for (Input& input : waiting) {
-      input.statistics->lend(of_experts);
-      solve(input);
-    }
+    lend_activations(of_experts, waiting);
+    for (StageInput& input : waiting) solve(input);
   }
 
   // Statistics of all stages with the source's weights, then the solves, then the layer again with what they
@@ -312,19 +236,21 @@ class SequentialRun {
       begin_layer(backend_, config, layer, state);
       store_.put(i, std::move(state));
     }
-    const std::vector<Stage> stages = layer_stages(config, layer);
-    std::vector<std::pair<Stage, std::vector<Input>>> all;
-    for (const Stage stage : stages) {
+    std::vector<StageInput> all;
+    for (const Stage stage : layer_stages(config, layer)) {
       at(l, stage);
-      all.emplace_back(stage, inputs_of(layer, stage));
-      gather(l, layer, stage, all.back().second);
-      lend_activations(all.back().second);
+      std::vector<StageInput> inputs = stage_inputs(plan_, modules_, layer, stage);
+      gather(l, layer, stage, inputs);
+      ActivationStatistics of_experts;
+      for (const StageInput& input : inputs) {
+        if (input.expert >= 0) of_experts.add(input.statistics->activations());
+      }
+      lend_activations(of_experts, inputs);
+      std::ranges::move(inputs, std::back_inserter(all));
       run(layer, l, stage);
     }
     meter_.add(mega(costs_[l].statistics));
-    for (auto& [stage, inputs] : all) {
-      for (Input& input : inputs) solve(input);
-    }
+    for (StageInput& input : all) solve(input);
     meter_.add(mega(costs_[l].solve));
     if (calibration_.propagate_error) {
       for (size_t i = 0; i < batches_.size(); ++i) store_.put(i, std::move(before[i]));
@@ -362,116 +288,16 @@ class SequentialRun {
     if (observes) write_kv_scales(l, kv);
   }
 
-  // The inputs of a stage that something calibrated reads.
-  std::vector<Input> inputs_of(Layer& layer, Stage stage) {
-    // Of a mixture, all experts: an expert that no batch reaches is rounded all the same.
-    LayerState all;
-    for (size_t e = 0; e < layer.experts.size(); ++e) {
-      all.routed.emplace_back();
-      all.routed.back().expert = e;
-    }
-    std::vector<Input> inputs;
-    for (const LinearGroup& group : stage_groups(layer, stage, all)) {
-      Input input;
-      input.expert = group.expert;
-      for (Linear* linear : group.linears) {
-        const auto m = modules_.find(linear->name);
-        if (m == modules_.end()) continue;
-        input.linears.emplace_back(linear, m->second);
-        const StatisticsNeeds needs = needs_of(m->second);
-        input.needs.hessian |= needs.hessian;
-        input.needs.squares |= needs.squares;
-        input.needs.activations.add(needs.activations);
-      }
-      if (!input.linears.empty()) inputs.push_back(std::move(input));
-    }
-    return inputs;
-  }
-
-  StatisticsNeeds needs_of(size_t m) const {
-    const ModuleDecision& decision = plan_.decisions[m];
-    return statistics_needs(plan_.schemes[*decision.scheme], decision.gptq.has_value());
-  }
-
-  void gather(size_t l, Layer& layer, Stage stage, std::vector<Input>& inputs) {
+  void gather(size_t l, Layer& layer, Stage stage, std::span<StageInput> inputs) {
     if (inputs.empty()) return;
-    std::map<std::string, Input*> by_name;
-    for (Input& input : inputs) {
-      input.statistics.emplace(backend_, input.linears[0].first->weight->in, input.needs);
-      by_name[input.name()] = &input;
-    }
-    each_batch("statistics", [&](LayerState& state) {
-      for (const LinearGroup& group : stage_groups(layer, stage, state)) {
-        const auto first = std::ranges::find_if(
-            group.linears, [&](const Linear* linear) { return by_name.contains(linear->name); });
-        if (first == group.linears.end()) continue;
-        by_name[(*first)->name]->statistics->add(group.input, sequence_rows(state, group.expert));
-      }
-    });
-    for (Input& input : inputs) {
-      input.statistics->finish();
-      if (!input.statistics->finite()) {
-        throw input_error(
-            fmt::format("the input of `{}` (layer {}) holds a NaN or an infinity on the calibration data",
-                        input.name(), l),
-            "the checkpoint's weights are damaged, or its activations overflow; what is finished is kept, "
-            "and "
-            "`--overwrite` starts afresh");
-      }
-    }
+    begin_statistics(backend_, inputs);
+    each_batch("statistics", [&](LayerState& state) { add_statistics(layer, stage, state, inputs); });
+    finish_statistics(l, inputs);
   }
 
-  // As solve_stage() does it, where all inputs of a stage were gathered together.
-  static void lend_activations(std::vector<Input>& inputs) {
-    ActivationStatistics all;
-    for (const Input& input : inputs) {
-      if (input.expert >= 0) all.add(input.statistics->activations());
-    }
-    for (Input& input : inputs) {
-      if (input.needs.activations.ranges && input.statistics->activations().empty())
-        input.statistics->lend(all);
-    }
-  }
-
-  void solve(Input& input) {
+  void solve(StageInput& input) {
     const Clock::time_point start = Clock::now();
-    const InputStatistics& statistics = *input.statistics;
-    const bool starved = input.expert >= 0 && statistics.tokens() < calibration_.least_expert_tokens;
-    if (starved && input.needs.hessian) {
-      summary_.notes.push_back(fmt::format(
-          "`{}` and its siblings of expert {} were rounded to nearest: {} calibration tokens reached it",
-          input.name(), input.expert, statistics.tokens()));
-    }
-    std::map<std::pair<ColumnOrder, double>, std::optional<HessianFactor>> factors;
-    for (const auto& [linear, m] : input.linears) {
-      const ModuleDecision& decision = plan_.decisions[m];
-      const HessianFactor* factor = nullptr;
-      if (decision.gptq && !starved) {
-        const auto order = plan_.schemes[*decision.scheme].weights->actorder ? ColumnOrder::kDescending
-                                                                             : ColumnOrder::kNatural;
-        const std::pair key{order, decision.gptq->dampening_frac};
-        auto found = factors.find(key);
-        if (found == factors.end()) {
-          found =
-              factors.emplace(key, factor_hessian(backend_, statistics.hessian(), order, key.second)).first;
-          if (found->second && found->second->dampening_frac != key.second) {
-            summary_.notes.push_back(
-                fmt::format("the Hessian of `{}` had no factor at dampening_frac {}: {} was used",
-                            input.name(), key.second, found->second->dampening_frac));
-          }
-        }
-        factor = found->second ? &*found->second : nullptr;
-      }
-      const SolvedModule solved = solver_.solve(m, module_item(m), statistics, factor);
-      if (solved.fell_back && !starved) {
-        summary_.notes.push_back(fmt::format(
-            "`{}` was rounded to nearest: its Hessian has no factor even at 1000 times its damping",
-            linear->name));
-      }
-      summary_.run.modules[m] = solved.statistics;
-      linear->weight = backend_.pack(solved.weight);
-    }
-    input.statistics.reset();
+    solver_.solve(input, summary_.run.modules, summary_.notes);
     seconds_["solving"] += seconds_since(start);
   }
 
@@ -480,23 +306,23 @@ class SequentialRun {
     const size_t m = modules_.at(model_.config().head_name);
     Linear head;
     head.name = model_.config().head_name;
-    Input input;
+    StageInput input;
     input.linears.emplace_back(&head, m);
-    input.needs = needs_of(m);
+    input.needs = needs_of(plan_, m);
     input.statistics.emplace(backend_, model_.config().hidden, input.needs);
     each_batch("statistics", [&](LayerState& state) {
       input.statistics->add(model_.final_norm(state.hidden), sequence_rows(state, -1));
     });
     input.statistics->finish();
     solve(input);
-    output_.record({.item = head_item(), .statistics = {}, .extents = {}});
+    output_.record({.item = items_.head(), .statistics = {}, .extents = {}});
     meter_.add(mega(costs_.back().total()));
   }
 
   void write_kv_scales(size_t l, const KvStatistics& kv) {
     const PlannedKvCache& place = plan_.calibration->kv_cache[l];
     const PlannedShard& shard = plan_.shards[place.shard];
-    JournalRecord record{.item = kv_item(l), .statistics = {}, .extents = {}};
+    JournalRecord record{.item = items_.kv(l), .statistics = {}, .extents = {}};
     for (const bool keys : {true, false}) {
       const TensorInfo& tensor = shard.tensors[keys ? place.key_scale : place.value_scale];
       record.extents.push_back(
@@ -519,15 +345,17 @@ class SequentialRun {
   const RunOptions& options_;
   const CalibrationOptions& calibration_;
   const WorkList list_;
+  const CalibrationItems items_;
+  const CalibratedModules modules_;
   ThreadPool pool_;
   ProgressMeter meter_;
   RunOutput output_;
-  ModuleSolver solver_;
+  ModuleSolver module_solver_;
+  InputSolver solver_;
   HiddenFile hidden_;
   const std::vector<Batch> batches_;
   std::vector<size_t> rows_;  // of each batch
   StateStore store_;
-  std::map<std::string, size_t> modules_;  // those that are calibrated
   std::vector<RopeTable> ropes_;
   std::vector<LayerCost> costs_;
   const Clock::time_point start_ = Clock::now();

@@ -1,0 +1,73 @@
+#include "tersor/pipelines/solve_input.h"
+
+#include <map>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace tersor {
+namespace {
+
+// The factors of one Hessian, each made when it is first asked for.
+class Factors {
+ public:
+  Factors(Backend& backend, const StageInput& input, std::vector<std::string>& notes)
+      : backend_(backend), input_(input), notes_(notes) {}
+
+  // Null where the Hessian has none.
+  const HessianFactor* get(ColumnOrder order, double dampening_frac) {
+    const std::pair key{order, dampening_frac};
+    auto found = factors_.find(key);
+    if (found == factors_.end()) {
+      found =
+          factors_.emplace(key, factor_hessian(backend_, input_.statistics->hessian(), order, dampening_frac))
+              .first;
+      if (found->second && found->second->dampening_frac != dampening_frac) {
+        notes_.push_back(fmt::format("the Hessian of `{}` had no factor at dampening_frac {}: {} was used",
+                                     input_.name(), dampening_frac, found->second->dampening_frac));
+      }
+    }
+    return found->second ? &*found->second : nullptr;
+  }
+
+ private:
+  Backend& backend_;
+  const StageInput& input_;
+  std::vector<std::string>& notes_;
+  std::map<std::pair<ColumnOrder, double>, std::optional<HessianFactor>> factors_;
+};
+
+}  // namespace
+
+void InputSolver::solve(StageInput& input, std::vector<PieceStatistics>& modules,
+                        std::vector<std::string>& notes) {
+  const InputStatistics& statistics = *input.statistics;
+  const bool starved = input.expert >= 0 && statistics.tokens() < least_;
+  if (starved && input.needs.hessian) {
+    notes.push_back(fmt::format(
+        "`{}` and its siblings of expert {} were rounded to nearest: {} calibration tokens reached it",
+        input.name(), input.expert, statistics.tokens()));
+  }
+  Factors factors(backend_, input, notes);
+  for (const auto& [linear, m] : input.linears) {
+    const ModuleDecision& decision = plan_.decisions[m];
+    const HessianFactor* factor = nullptr;
+    if (decision.gptq && !starved) {
+      factor = factors.get(plan_.schemes[*decision.scheme].weights->actorder ? ColumnOrder::kDescending
+                                                                             : ColumnOrder::kNatural,
+                           decision.gptq->dampening_frac);
+    }
+    const SolvedModule solved = solver_.solve(m, items_.module(m), statistics, factor);
+    if (solved.fell_back && !starved) {
+      notes.push_back(
+          fmt::format("`{}` was rounded to nearest: its Hessian has no factor even at 1000 times its damping",
+                      linear->name));
+    }
+    modules[m] = solved.statistics;
+    linear->weight = backend_.pack(solved.weight);
+  }
+  input.statistics.reset();
+}
+
+}  // namespace tersor

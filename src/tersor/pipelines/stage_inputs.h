@@ -1,0 +1,45 @@
+// The inputs of a layer's stage: which calibrated linears read each, and what is learnt of it.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tersor/modeling/layer_forward.h"
+#include "tersor/pipelines/calibration_items.h"
+#include "tersor/pipelines/input_statistics.h"
+
+namespace tersor {
+
+// Linears that read one input, and what is learnt of it.
+struct StageInput {
+  std::vector<std::pair<Linear*, size_t>> linears;  // those that are calibrated, with their modules
+  int expert = -1;
+  StatisticsNeeds needs;
+  std::optional<InputStatistics> statistics;
+
+  const std::string& name() const { return linears[0].first->name; }
+  size_t width() const { return linears[0].first->weight->in; }
+  uint64_t bytes() const { return InputStatistics::bytes(width(), needs); }
+};
+
+// What module `m` needs to know of its input.
+StatisticsNeeds needs_of(const CompressionPlan& plan, size_t m);
+
+// The inputs of a stage that something calibrated reads, without statistics. Of a mixture, all experts': one
+// that no batch reaches is rounded all the same. Refers to `layer`.
+std::vector<StageInput> stage_inputs(const CompressionPlan& plan, const CalibratedModules& modules,
+                                     Layer& layer, Stage stage);
+
+// Statistics of several inputs of a stage over all batches: begin, add each batch, finish.
+void begin_statistics(Backend& backend, std::span<StageInput> inputs);
+void add_statistics(Layer& layer, Stage stage, const LayerState& state, std::span<StageInput> inputs);
+// Throws Error(kInput) for an input that is not finite, naming it and layer `l`.
+void finish_statistics(size_t l, std::span<StageInput> inputs);
+
+// Experts that no token reached take the range of all the others: their scales must be finite all the same.
+void lend_activations(const ActivationStatistics& of_experts, std::span<StageInput> inputs);
+
+}  // namespace tersor
