@@ -21,9 +21,13 @@ TEST(Progress, TellsWhereACalibrationIs) {
                       .total = 400,
                       .resumed = 100,
                       .seconds = 20,
-                      .at = "layer 3 of 30, down"};
+                      .at = "layer 3 of 30, down",
+                      .seconds_left = 90,
+                      .tokens_per_second = 215.4};
   EXPECT_EQ(progress_text(p, 20'000'000),
-            "calibrating  75 %  layer 3 of 30, down  10.0s left  memory 20.0 MB");
+            "calibrating  75 %  layer 3 of 30, down  215 tokens/s  1m 30s left  memory 20.0 MB");
+  const RunProgress first{.phase = "calibrating", .total = 400, .at = "layer 1 of 30, down"};
+  EXPECT_EQ(progress_text(first, 20'000'000), "calibrating   0 %  layer 1 of 30, down  memory 20.0 MB");
 }
 
 TEST(Progress, TellsRateAndRemainingTime) {

@@ -34,10 +34,18 @@ std::string progress_text(const RunProgress& p, uint64_t resident) {
     text += fmt::format("  {}/s  {} left", format_bytes(static_cast<uint64_t>(rate)),
                         format_seconds(static_cast<double>(p.total - p.done) / rate));
   }
-  if (calibrates && p.seconds >= 0.1 && here > 0)
-    text +=
-        fmt::format("  {} left", format_seconds(p.seconds * static_cast<double>(p.total - p.done) / here));
+  if (p.tokens_per_second) text += fmt::format("  {:.0f} tokens/s", *p.tokens_per_second);
+  if (p.seconds_left) text += fmt::format("  {} left", format_seconds(*p.seconds_left));
   return text + fmt::format("  memory {}", format_bytes(resident));
+}
+
+std::string to_json(const RunProgress& p, uint64_t resident) {
+  const auto number = [](const std::optional<double>& v) { return v ? fmt::format("{:.3f}", *v) : "null"; };
+  return fmt::format(
+      R"({{"phase": "{}", "at": {}, "done": {}, "total": {}, "resumed": {}, "seconds": {:.3f}, )"
+      R"("seconds_left": {}, "tokens_per_second": {}, "memory": {}}})",
+      p.phase, to_json(p.at), p.done, p.total, p.resumed, p.seconds, number(p.seconds_left),
+      number(p.tokens_per_second), resident);
 }
 
 std::string progress_text(const char* phase, double share, double seconds, uint64_t resident) {

@@ -10,6 +10,9 @@ namespace tersor {
 // "compressing  42 %  1.3 of 3.1 GB  812 MB/s  2.2s left  memory 41 MB"
 std::string progress_text(const RunProgress& progress, uint64_t resident_bytes);
 
+// The same for programs; what is not known yet is null.
+std::string to_json(const RunProgress& progress, uint64_t resident_bytes);
+
 // "evaluating  42 %  3m 20s left  memory 41 MB"
 std::string progress_text(const char* phase, double share, double seconds, uint64_t resident_bytes);
 

@@ -114,11 +114,7 @@ int run_compress(const Arguments& args) {
   options.progress = [&](const RunProgress& p) {
     if (!args.quiet) line.show(p);
     if (!log.is_open()) return;
-    log.add(
-        "progress",
-        fmt::format(
-            R"({{"phase": "{}", "done": {}, "total": {}, "resumed": {}, "seconds": {:.3f}, "memory": {}}})",
-            p.phase, p.done, p.total, p.resumed, p.seconds, resident_bytes()));
+    log.add("progress", to_json(p, resident_bytes()));
   };
   const CompressionSummary summary = oneshot(args.request, options);
   line.clear();

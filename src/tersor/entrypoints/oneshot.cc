@@ -66,7 +66,14 @@ std::vector<ClassErrors> errors_by_class(const CompressionPlan& plan,
 
 RunProgress to_public(const Progress& p) {
   constexpr const char* kPhases[] = {"checking", "compressing", "calibrating", "finishing"};
-  return {kPhases[static_cast<int>(p.phase)], p.done, p.total, p.resumed, p.seconds, p.at};
+  return {kPhases[static_cast<int>(p.phase)],
+          p.done,
+          p.total,
+          p.resumed,
+          p.seconds,
+          p.at,
+          p.seconds_left,
+          p.tokens_per_second};
 }
 
 // Whether the output is this plan's finished result. Throws Error(kUsage) for one of another plan, and for

@@ -19,7 +19,10 @@ struct RunProgress {
   uint64_t total = 0;
   uint64_t resumed = 0;  // of `done`: finished by earlier runs
   double seconds = 0;    // since this run began with the phase
-  std::string at = {};   // while it calibrates: "layer 3 of 30, attention output"
+  // While it calibrates:
+  std::string at = {};                           // "layer 3 of 30, attention output"
+  std::optional<double> seconds_left = {};       // predicted, as soon as there is a rate
+  std::optional<double> tokens_per_second = {};  // that go through the whole model, on average so far
 };
 
 struct OneshotOptions {

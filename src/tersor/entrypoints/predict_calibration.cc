@@ -48,8 +48,12 @@ CalibrationPrediction predict_calibration(const Session& session) {
   CalibrationPrediction p;
   p.reasons = session.plan.calibration->reasons;
   p.tokens = s.samples * s.max_seq_length;
-  for (const LayerCost& cost : calibration_cost(session.plan, model, static_cast<double>(p.tokens),
-                                                static_cast<double>(s.max_seq_length))) {
+  const bool twice = s.sequential_scope == "layer" && s.propagate_error;
+  for (const LayerCost& layer : calibration_cost(session.plan, model,
+                                                 {.tokens = static_cast<double>(p.tokens),
+                                                  .sample_tokens = static_cast<double>(s.max_seq_length),
+                                                  .forward_passes = twice ? 2.0 : 1.0})) {
+    const WorkCost cost = layer.sum();
     p.forward_operations += cost.forward;
     p.statistics_operations += cost.statistics;
     p.solve_operations += cost.solve;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,10 @@ struct Progress {
   uint64_t total = 0;
   uint64_t resumed = 0;  // of `done`: finished by earlier runs
   double seconds = 0;    // since this run began with the phase
-  std::string at = {};   // of kCalibrate: "layer 3 of 30, attention output"
+  // Of kCalibrate:
+  std::string at = {};                           // "layer 3 of 30, attention output"
+  std::optional<double> seconds_left = {};       // predicted, as soon as there is a rate
+  std::optional<double> tokens_per_second = {};  // that go through the whole model, on average so far
 };
 
 struct RunOptions {

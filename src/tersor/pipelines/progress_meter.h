@@ -34,6 +34,9 @@ class ProgressMeter {
     state_.phase = phase;
     state_.done = state_.resumed = done;
     state_.total = total;
+    state_.at.clear();
+    state_.seconds_left.reset();
+    state_.tokens_per_second.reset();
     start_ = Clock::now();
     tell();
   }
@@ -42,6 +45,15 @@ class ProgressMeter {
   void at(std::string place) {
     const std::lock_guard lock(mutex_);
     state_.at = std::move(place);
+    tell();
+  }
+
+  // Of kCalibrate: work is done, and what it tells of the rest.
+  void advance(uint64_t done, std::optional<double> seconds_left, std::optional<double> tokens_per_second) {
+    const std::lock_guard lock(mutex_);
+    state_.done = done;
+    state_.seconds_left = seconds_left;
+    state_.tokens_per_second = tokens_per_second;
     tell();
   }
 

@@ -12,6 +12,7 @@
 #include "tersor/pipelines/calibration_cost.h"
 #include "tersor/pipelines/hidden_file.h"
 #include "tersor/pipelines/kv_statistics.h"
+#include "tersor/pipelines/remaining_time.h"
 #include "tersor/pipelines/rounding.h"
 #include "tersor/pipelines/solve_input.h"
 
@@ -67,9 +68,12 @@ class SequentialRun {
       for (const SequenceSpan& span : batch.sequences) longest = std::max(longest, span.rows);
     }
     ropes_ = model.make_ropes(longest);
-    costs_ = calibration_cost(plan, model.config(), static_cast<double>(summary_.tokens),
-                              static_cast<double>(summary_.tokens) /
-                                  static_cast<double>(std::max<size_t>(1, calibration.samples.size())));
+    costs_ = calibration_cost(
+        plan, model.config(),
+        {.tokens = static_cast<double>(summary_.tokens),
+         .sample_tokens = static_cast<double>(summary_.tokens) /
+                          static_cast<double>(std::max<size_t>(1, calibration.samples.size())),
+         .forward_passes = runs_twice() && calibration.propagate_error ? 2.0 : 1.0});
   }
 
   CalibrationSummary run() {
@@ -77,10 +81,11 @@ class SequentialRun {
     const std::vector<JournalRecord> records = output_.open(items_.count(), options_.overwrite, pool_);
     round_uncalibrated(records);
     const size_t first = take_up(records);
-    double done = 0, total = 0;
-    for (size_t l = 0; l < costs_.size(); ++l) (l < first ? done : total) += costs_[l].total() / kMega;
-    meter_.enter(Progress::Phase::kCalibrate, static_cast<uint64_t>(done),
-                 static_cast<uint64_t>(done + total));
+    remaining_.emplace(costs_, first);
+    meter_.enter(Progress::Phase::kCalibrate, mega(remaining_->operations_done()),
+                 mega(remaining_->operations()));
+    calibrating_ = Clock::now();
+    resumed_ = remaining_->operations_done();
     if (first == 0) embed();
     for (size_t l = first; l < plan_.calibration->layers; ++l) run_layer(l);
     if (plan_.calibration->head && !head_done_) calibrate_head();
@@ -166,10 +171,12 @@ class SequentialRun {
     const Clock::time_point start = Clock::now();
     Layer layer = model_.load_layer(l);
     seconds_["loading"] += seconds_since(start);
-    if (calibration_.scope == CalibrationOptions::Scope::kStage && calibration_.propagate_error) {
-      run_by_stages(l, layer);
+    spent_ = seconds_;
+    double worked = 0;
+    if (runs_twice()) {
+      worked = run_twice(l, layer);
     } else {
-      run_twice(l, layer);
+      worked = run_by_stages(l, layer);
     }
     each_batch("check", [&](LayerState& state) { check_finite(l, state.hidden); });
     const Clock::time_point saving = Clock::now();
@@ -177,23 +184,52 @@ class SequentialRun {
     record.state = hidden_.save(l, backend_, store_);
     output_.record(record);
     seconds_["saving"] += seconds_since(saving);
+    remaining_->end_layer(seconds_since(start) - worked);
+    tell();
     if (!calibration_.layer_done) return;
     sum_up();
     calibration_.layer_done(summary_, l + 1);
   }
 
-  void run_by_stages(size_t l, Layer& layer) {
+  // Returns the seconds that were spent on one of the kinds of work.
+  double run_by_stages(size_t l, Layer& layer) {
     const ModelConfig& config = model_.config();
     each_batch("forward", [&](LayerState& state) { begin_layer(backend_, config, layer, state); });
-    const std::vector<Stage> stages = layer_stages(config, layer);
-    const auto share = 1.0 / static_cast<double>(stages.size());
-    for (const Stage stage : stages) {
+    double worked = 0;
+    for (const Stage stage : layer_stages(config, layer)) {
+      const WorkCost& cost = costs_[l].at(stage);
       at(l, stage);
       solve_stage(l, layer, stage);
-      meter_.add(mega((costs_[l].statistics + costs_[l].solve) * share));
+      worked += spend(WorkKind::kStatistics, cost.statistics) + spend(WorkKind::kSolve, cost.solve);
+      tell();
       run(layer, l, stage);
-      meter_.add(mega(costs_[l].forward * share));
+      worked += spend(WorkKind::kForward, cost.forward);
+      tell();
     }
+    return worked;
+  }
+
+  bool runs_twice() const {
+    return calibration_.scope == CalibrationOptions::Scope::kLayer || !calibration_.propagate_error;
+  }
+
+  // Operations of one kind are done; returns the seconds since they were last looked at.
+  double spend(WorkKind kind, double operations) {
+    const char* phase = kind == WorkKind::kForward      ? "forward"
+                        : kind == WorkKind::kStatistics ? "statistics"
+                                                        : "solving";
+    const double seconds = seconds_[phase] - spent_[phase];
+    spent_[phase] = seconds_[phase];
+    remaining_->spend(kind, operations, seconds);
+    return seconds;
+  }
+
+  void tell() {
+    const double share = (remaining_->operations_done() - resumed_) / remaining_->operations();
+    const double seconds = seconds_since(calibrating_);
+    meter_.advance(
+        mega(remaining_->operations_done()), remaining_->seconds_left(),
+        seconds > 0 ? std::optional(static_cast<double>(summary_.tokens) * share / seconds) : std::nullopt);
   }
 
   // The stage's inputs, as many at a time as there is memory for their Hessians.
@@ -226,7 +262,7 @@ class SequentialRun {
 
   // Statistics of all stages with the source's weights, then the solves, then the layer again with what they
   // gave.
-  void run_twice(size_t l, Layer& layer) {
+  double run_twice(size_t l, Layer& layer) {
     const ModelConfig& config = model_.config();
     std::vector<LayerState> before(batches_.size());
     for (size_t i = 0; i < batches_.size(); ++i) {
@@ -236,7 +272,8 @@ class SequentialRun {
       begin_layer(backend_, config, layer, state);
       store_.put(i, std::move(state));
     }
-    std::vector<StageInput> all;
+    std::vector<std::pair<Stage, std::vector<StageInput>>> all;
+    double worked = 0;
     for (const Stage stage : layer_stages(config, layer)) {
       at(l, stage);
       std::vector<StageInput> inputs = stage_inputs(plan_, modules_, layer, stage);
@@ -246,18 +283,26 @@ class SequentialRun {
         if (input.expert >= 0) of_experts.add(input.statistics->activations());
       }
       lend_activations(of_experts, inputs);
-      std::ranges::move(inputs, std::back_inserter(all));
+      all.emplace_back(stage, std::move(inputs));
       run(layer, l, stage);
+      const WorkCost& cost = costs_[l].at(stage);
+      worked += spend(WorkKind::kStatistics, cost.statistics) +
+                spend(WorkKind::kForward, calibration_.propagate_error ? cost.forward / 2 : cost.forward);
+      tell();
     }
-    meter_.add(mega(costs_[l].statistics));
-    for (StageInput& input : all) solve(input);
-    meter_.add(mega(costs_[l].solve));
+    for (auto& [stage, inputs] : all) {
+      for (StageInput& input : inputs) solve(input);
+      worked += spend(WorkKind::kSolve, costs_[l].at(stage).solve);
+      tell();
+    }
     if (calibration_.propagate_error) {
       for (size_t i = 0; i < batches_.size(); ++i) store_.put(i, std::move(before[i]));
       each_batch("forward",
                  [&](LayerState& state) { tersor::run_layer(backend_, config, layer, ropes_, state); });
+      worked += spend(WorkKind::kForward, costs_[l].sum().forward / 2);
+      tell();
     }
-    meter_.add(mega(costs_[l].forward));
+    return worked;
   }
 
   static uint64_t mega(double operations) { return static_cast<uint64_t>(operations / kMega); }
@@ -302,6 +347,7 @@ class SequentialRun {
   }
 
   void calibrate_head() {
+    spent_ = seconds_;
     meter_.at("head");
     const size_t m = modules_.at(model_.config().head_name);
     Linear head;
@@ -316,7 +362,10 @@ class SequentialRun {
     input.statistics->finish();
     solve(input);
     output_.record({.item = items_.head(), .statistics = {}, .extents = {}});
-    meter_.add(mega(costs_.back().total()));
+    const WorkCost cost = costs_.back().sum();
+    spend(WorkKind::kStatistics, cost.statistics);
+    spend(WorkKind::kSolve, cost.solve);
+    tell();
   }
 
   void write_kv_scales(size_t l, const KvStatistics& kv) {
@@ -358,8 +407,12 @@ class SequentialRun {
   StateStore store_;
   std::vector<RopeTable> ropes_;
   std::vector<LayerCost> costs_;
+  std::optional<RemainingTime> remaining_;
+  Clock::time_point calibrating_;
+  double resumed_ = 0;  // operations of earlier runs
   const Clock::time_point start_ = Clock::now();
   std::map<std::string, double> seconds_;
+  std::map<std::string, double> spent_;  // those that RemainingTime knows
   bool head_done_ = false;
   CalibrationSummary summary_;
 };
