@@ -88,6 +88,8 @@ void add_calibration(CLI::App* app, CalibrationSettings& c, Raw& raw) {
                 "Calibrate every layer on the source model's inputs");
   app->add_option("--least-expert-tokens", c.least_expert_tokens,
                   "Round an expert to nearest that fewer calibration tokens reach [32]");
+  app->add_flag("--calibrate-all-experts", c.calibrate_all_experts,
+                "Calibrate every expert on all tokens, not on those routed to it");
   app->add_option("--dtype", c.dtype,
                   "Of matrix products: f32, bf16, auto [auto: bf16 where the CPU has it]");
   app->add_option("--max-memory", raw.max_memory, "Memory to keep to while calibrating, e.g. 8GiB");

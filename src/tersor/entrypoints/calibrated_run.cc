@@ -28,6 +28,7 @@ CalibratedRun::CalibratedRun(Session& session, const CompressionRequest& request
   options_.scope = scope_named(s.sequential_scope);
   options_.propagate_error = s.propagate_error;
   options_.least_expert_tokens = s.least_expert_tokens;
+  options_.all_experts = s.calibrate_all_experts;
   backend_ = make_backend(s.dtype, session.threads);
   model_ = std::make_unique<Model>(open_checkpoint(request.model), *backend_);
 
@@ -52,10 +53,10 @@ CalibratedRun::CalibratedRun(Session& session, const CompressionRequest& request
   report_.notes = std::move(data.notes);
   warn_of_length(model_->config(), s.max_seq_length,
                  [&](const std::string& text) { report_.notes.push_back(text); });
-  set_fingerprint(session.plan,
-                  hash_hex(fmt::format("{}\n{}\n{}\n{} {} {} {}", session.plan.fingerprint, report_.data_hash,
-                                       report_.backend, s.sequential_scope, s.propagate_error,
-                                       s.least_expert_tokens, options_.batch_tokens)));
+  set_fingerprint(session.plan, hash_hex(fmt::format("{}\n{}\n{}\n{} {} {} {} {}", session.plan.fingerprint,
+                                                     report_.data_hash, report_.backend, s.sequential_scope,
+                                                     s.propagate_error, s.least_expert_tokens,
+                                                     s.calibrate_all_experts, options_.batch_tokens)));
 }
 
 // Smaller batches, fewer Hessians at a time, activations in a file: in this order, until the budget holds.
@@ -67,7 +68,8 @@ void CalibratedRun::fit_memory(uint64_t budget, uint64_t tokens) {
   CalibrationSizes sizes{.bytes_per_weight = std::max<uint64_t>(2, backend_->pack(sample)->bytes / (64 * 64)),
                          .tokens = tokens,
                          .batch_tokens = std::max(options_.batch_tokens, longest),
-                         .hessian_bytes = options_.hessian_bytes};
+                         .hessian_bytes = options_.hessian_bytes,
+                         .all_experts = options_.all_experts};
   CalibrationMemory memory = calibration_memory(session_.plan, model_->config(), sizes);
   const auto exceeds = [&] { return budget > 0 && memory.least() > budget; };
   while (exceeds() && memory.batch > memory.solve && sizes.batch_tokens > longest) {

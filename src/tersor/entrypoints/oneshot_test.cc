@@ -72,6 +72,19 @@ TEST_F(OneshotTest, WritesWhatThePlanPromises) {
   }
 }
 
+TEST_F(OneshotTest, AllExpertsOfADenseModelAreRefused) {
+  request_.calibration.calibrate_all_experts = true;
+  Error refused = error_of(to("out"));
+  EXPECT_EQ(refused.code(), ErrorCode::kUsage);
+  EXPECT_NE(std::string(refused.what()).find("needs no calibration data"), std::string::npos)
+      << refused.what();
+  request_.method = "gptq";
+  refused = error_of(to("out"));
+  EXPECT_EQ(refused.code(), ErrorCode::kUsage);
+  EXPECT_NE(std::string(refused.what()).find("a model without routed experts"), std::string::npos)
+      << refused.what();
+}
+
 TEST_F(OneshotTest, ShardsWithoutAnIndexGetOne) {
   const auto with_index = compress("with");
   std::filesystem::remove(folder_ / "model" / "model.safetensors.index.json");

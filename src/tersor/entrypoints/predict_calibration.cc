@@ -52,7 +52,8 @@ CalibrationPrediction predict_calibration(const Session& session) {
   for (const LayerCost& layer : calibration_cost(session.plan, model,
                                                  {.tokens = static_cast<double>(p.tokens),
                                                   .sample_tokens = static_cast<double>(s.max_seq_length),
-                                                  .forward_passes = twice ? 2.0 : 1.0})) {
+                                                  .forward_passes = twice ? 2.0 : 1.0,
+                                                  .all_experts = s.calibrate_all_experts})) {
     const WorkCost cost = layer.sum();
     p.forward_operations += cost.forward;
     p.statistics_operations += cost.statistics;
@@ -65,7 +66,8 @@ CalibrationPrediction predict_calibration(const Session& session) {
                          {.bytes_per_weight = machine.bytes_per_weight,
                           .tokens = p.tokens,
                           .batch_tokens = std::max(defaults.batch_tokens, s.max_seq_length),
-                          .hessian_bytes = defaults.hessian_bytes});
+                          .hessian_bytes = defaults.hessian_bytes,
+                          .all_experts = s.calibrate_all_experts});
   p.layer_memory = memory.layer;
   p.hessian_memory = memory.hessians;
   p.solve_memory = memory.solve;

@@ -29,7 +29,9 @@ struct CalibrationSettings {
   bool propagate_error = true;        // false: on the source model's inputs
   std::string dtype = "auto";         // of matrix products: "f32", "bf16", "auto": bf16 where the CPU has it
   uint64_t least_expert_tokens = 32;  // an expert that fewer reach is rounded to nearest
-  uint64_t max_memory = 0;            // bytes that the process may use; 0: as it comes
+  // Every expert is calibrated on all tokens, not on those that the router sends to it.
+  bool calibrate_all_experts = false;
+  uint64_t max_memory = 0;  // bytes that the process may use; 0: as it comes
 };
 
 struct CompressionRequest {

@@ -4,7 +4,10 @@
 #include <array>
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "tersor/base/error.h"
+#include "tersor/modeling/read_model_config.h"
 #include "tersor/parallel/thread_pool.h"
 
 namespace tersor {
@@ -43,6 +46,22 @@ Recipe recipe_of(const CompressionRequest& request) {
   return recipe;
 }
 
+// What is asked for and could have no effect is told.
+void check_all_experts(const Session& session) {
+  if (!session.calibration.calibrate_all_experts) return;
+  const std::string config = (session.checkpoint.folder / "config.json").string();
+  if (!session.plan.calibration) {
+    throw usage_error("`--calibrate-all-experts` was given, but the recipe needs no calibration data",
+                      "take the flag away, or use a method that looks at activations (`--method gptq`)");
+  }
+  const ModelConfig model = read_model_config(session.checkpoint.config, config);
+  if (std::ranges::any_of(model.layers, &LayerConfig::moe)) return;
+  throw usage_error(
+      fmt::format("`--calibrate-all-experts` was given, but {} describes a model without routed experts",
+                  config),
+      "take the flag away: every token passes every linear of this model");
+}
+
 }  // namespace
 
 Session open_session(const CompressionRequest& request) {
@@ -56,6 +75,7 @@ Session open_session(const CompressionRequest& request) {
   session.checkpoint = open_checkpoint(request.model);
   session.plan = make_plan(session.checkpoint, session.recipe, {.tensor_parallel = request.tensor_parallel});
   session.calibration = request.calibration;
+  check_all_experts(session);
   session.threads = request.threads == 0 ? available_cpus() : request.threads;
   return session;
 }

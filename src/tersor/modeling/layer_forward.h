@@ -86,6 +86,11 @@ DeviceTensor apply_linear(Backend& backend, const Linear& linear, const DeviceTe
 // Allocates the result; an absent norm returns x itself.
 DeviceTensor apply_norm(Backend& backend, const NormArgs& args, const Norm& norm, const DeviceTensor& x);
 
+// What linears of expert `expert` read of rows of the MLP's input, whoever routes them there: of kMlpIn the
+// rows themselves, of kMlpOut what the expert's gate and up make of them.
+DeviceTensor expert_input(Backend& backend, const ModelConfig& model, const Layer& layer, Stage stage,
+                          size_t expert, const DeviceTensor& rows);
+
 // The halves of run_stage; attention_forward.cc and mlp_forward.cc.
 void run_attention_in(Backend& backend, const ModelConfig& model, const Layer& layer,
                       std::span<const RopeTable> ropes, LayerState& state);

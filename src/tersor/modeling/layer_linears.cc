@@ -53,6 +53,11 @@ std::vector<LayerLinear> layer_linears(const ModelConfig& model, size_t index) {
   return linears;
 }
 
+std::pair<Stage, int> input_of_linear(const LayerLinear& linear, const LayerConfig& layer, bool all_experts) {
+  const bool one = all_experts && layer.moe && linear.stage == Stage::kMlpIn;
+  return {linear.stage, one ? -1 : linear.expert};
+}
+
 std::string key_projection(const ModelConfig& model, size_t index) {
   const LayerNames& names = model.names;
   return fmt::format("{}{}.{}", model.layer_prefix, index,

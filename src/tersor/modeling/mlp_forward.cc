@@ -44,6 +44,11 @@ DeviceTensor mlp_inner(Backend& backend, const ModelConfig& model, const Mlp& ml
 
 }  // namespace
 
+DeviceTensor expert_input(Backend& backend, const ModelConfig& model, const Layer& layer, Stage stage,
+                          size_t expert, const DeviceTensor& rows) {
+  return stage == Stage::kMlpIn ? rows : mlp_inner(backend, model, layer.experts[expert], rows);
+}
+
 void begin_mlp(Backend& backend, const ModelConfig& model, const Layer& layer, LayerState& state) {
   state.routed.clear();
   if (!layer.config.moe) return;

@@ -1,6 +1,8 @@
 #include "tersor/pipelines/calibration_cost.h"
 
+#include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 
 #include "tersor/modeling/layer_linears.h"
@@ -69,23 +71,27 @@ std::vector<LayerCost> calibration_cost(const CompressionPlan& plan, const Model
     costs[l].at(a.mla ? Stage::kLatentUp : Stage::kAttentionIn).forward =
         amount.forward_passes * amount.tokens * amount.sample_tokens *
         static_cast<double>(a.heads * (a.head_dim + a.value_dim));
-    std::pair<Stage, int> input{};
-    bool seen = false;
-    for (const LayerLinear& linear : layer_linears(model, l)) {
+    const std::vector<LayerLinear> linears = layer_linears(model, l);
+    // Whether every expert's gate and up run for all tokens, for the statistics of its down.
+    const bool all_inner = amount.all_experts && std::ranges::any_of(linears, [&](const LayerLinear& linear) {
+                             const auto m = modules.find(linear.name);
+                             return linear.stage == Stage::kMlpOut && linear.expert >= 0 &&
+                                    m != modules.end() && plan.decisions[m->second].calibrated;
+                           });
+    std::set<std::pair<Stage, int>> inputs;
+    for (const LayerLinear& linear : linears) {
       const auto found = modules.find(linear.name);
       if (found == modules.end() || !plan.inventory.modules[found->second].is_matrix()) continue;
       const SourceModule& module = plan.inventory.modules[found->second];
       const double tokens = linear.expert < 0 ? amount.tokens : amount.tokens * share;
       WorkCost& cost = costs[l].at(linear.stage);
-      cost.forward += amount.forward_passes * 2 * tokens * static_cast<double>(module.out()) *
-                      static_cast<double>(module.in());
-      const std::pair<Stage, int> now{linear.stage, linear.expert};
-      const bool first = plan.decisions[found->second].gptq && (!seen || now != input);
-      if (first) {
-        input = now;
-        seen = true;
-      }
-      add(found->second, tokens, first, cost);
+      const double product = 2 * static_cast<double>(module.out()) * static_cast<double>(module.in());
+      cost.forward += amount.forward_passes * tokens * product;
+      const bool first = plan.decisions[found->second].gptq &&
+                         inputs.insert(input_of_linear(linear, model.layers[l], amount.all_experts)).second;
+      add(found->second, amount.all_experts ? amount.tokens : tokens, first, cost);
+      if (all_inner && linear.expert >= 0 && linear.stage == Stage::kMlpIn)
+        costs[l].at(Stage::kMlpOut).statistics += amount.tokens * product;
     }
   }
   if (plan.calibration->head) {

@@ -18,7 +18,7 @@ inline constexpr size_t kWorkKinds = 3;
 
 struct WorkCost {
   double forward = 0;
-  double statistics = 0;  // of Hessians, the triangle alone
+  double statistics = 0;  // of Hessians, the triangle alone; what makes their inputs for all experts
   double solve = 0;       // factor, solve, errors, rounding
 
   double of(WorkKind kind) const {
@@ -40,6 +40,7 @@ struct CalibrationAmount {
   double tokens = 0;
   double sample_tokens = 0;   // of a sample, on average
   double forward_passes = 1;  // 2: statistics of a whole layer, then the layer again with what they gave
+  bool all_experts = false;   // every token passes every expert for its statistics
 };
 
 // One per layer that runs, then the head's.

@@ -67,7 +67,7 @@ CalibrationMemory calibration_memory(const CompressionPlan& plan, const ModelCon
     for (const LayerLinear& linear : layer_linears(model, l)) {
       const auto found = modules.find(linear.name);
       if (found == modules.end() || !plan.decisions[found->second].calibrated) continue;
-      uint64_t& input = inputs[{linear.stage, linear.expert}];
+      uint64_t& input = inputs[input_of_linear(linear, model.layers[l], sizes.all_experts)];
       input =
           std::max(input, add_linear(plan.inventory.modules[found->second], plan.decisions[found->second]));
     }

@@ -27,6 +27,7 @@ struct CalibrationSizes {
   uint64_t tokens = 0;
   uint64_t batch_tokens = 0;
   uint64_t hessian_bytes = 0;  // that may be gathered at a time; one Hessian always may
+  bool all_experts = false;    // every token passes every expert for its statistics
 };
 
 // Upper estimates in bytes.

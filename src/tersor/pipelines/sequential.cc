@@ -73,7 +73,8 @@ class SequentialRun {
         {.tokens = static_cast<double>(summary_.tokens),
          .sample_tokens = static_cast<double>(summary_.tokens) /
                           static_cast<double>(std::max<size_t>(1, calibration.samples.size())),
-         .forward_passes = runs_twice() && calibration.propagate_error ? 2.0 : 1.0});
+         .forward_passes = runs_twice() && calibration.propagate_error ? 2.0 : 1.0,
+         .all_experts = calibration.all_experts});
   }
 
   CalibrationSummary run() {
@@ -234,7 +235,8 @@ class SequentialRun {
 
   // The stage's inputs, as many at a time as there is memory for their Hessians.
   void solve_stage(size_t l, Layer& layer, Stage stage) {
-    std::vector<StageInput> all = stage_inputs(plan_, modules_, layer, stage), waiting;
+    std::vector<StageInput> all = stage_inputs(plan_, modules_, layer, stage, calibration_.all_experts),
+                            waiting;
     ActivationStatistics of_experts;
     for (size_t begin = 0; begin < all.size();) {
       std::vector<StageInput> some;
@@ -276,7 +278,7 @@ class SequentialRun {
     double worked = 0;
     for (const Stage stage : layer_stages(config, layer)) {
       at(l, stage);
-      std::vector<StageInput> inputs = stage_inputs(plan_, modules_, layer, stage);
+      std::vector<StageInput> inputs = stage_inputs(plan_, modules_, layer, stage, calibration_.all_experts);
       gather(l, layer, stage, inputs);
       ActivationStatistics of_experts;
       for (const StageInput& input : inputs) {
@@ -336,7 +338,9 @@ class SequentialRun {
   void gather(size_t l, Layer& layer, Stage stage, std::span<StageInput> inputs) {
     if (inputs.empty()) return;
     begin_statistics(backend_, inputs);
-    each_batch("statistics", [&](LayerState& state) { add_statistics(layer, stage, state, inputs); });
+    each_batch("statistics", [&](LayerState& state) {
+      add_statistics(backend_, model_.config(), layer, stage, state, inputs);
+    });
     finish_statistics(l, inputs);
   }
 

@@ -34,6 +34,9 @@ struct CalibrationOptions {
   bool propagate_error = true;  // false: every layer's input is what the source model makes
   // A routed expert that fewer tokens reach is rounded to nearest.
   uint64_t least_expert_tokens = 32;
+  // Every expert's statistics are those of all tokens; what the layer hands on is the routed sum all the
+  // same.
+  bool all_experts = false;
   size_t batch_tokens = 4096;                  // that run together
   uint64_t hessian_bytes = uint64_t{2} << 30;  // that are gathered at a time; one always is
   uint64_t state_budget = UINT64_MAX;  // bytes of activations in memory; the rest goes to a temporary file

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <random>
+#include <set>
 
 #include "guarded_backend.h"
 #include <gmock/gmock.h>
@@ -13,6 +14,9 @@
 #include "tersor/base/error.h"
 #include "tersor/compressors/compressor.h"
 #include "tersor/io/file.h"
+#include "tersor/io/json.h"
+#include "tersor/pipelines/calibration_cost.h"
+#include "tersor/pipelines/calibration_memory.h"
 
 namespace tersor {
 namespace {
@@ -141,6 +145,114 @@ TEST_F(SequentialTest, StatesInAFileAndSmallBatchesChangeNothing) {
   run(model, recipe, *backend, {}, "whole");
   run(model, recipe, *backend, {.hessian_bytes = 1, .state_budget = 5000}, "spilled");
   EXPECT_EQ(shard("whole"), shard("spilled"));
+}
+
+// Of a mixture's linears: those of experts, and those of them that were solved on a Hessian.
+struct ExpertCounts {
+  size_t all = 0, solved = 0;
+  std::set<uint64_t> tokens;
+};
+
+ExpertCounts count_experts(const CompressionPlan& plan, const CalibrationSummary& done) {
+  ExpertCounts counts;
+  for (size_t m = 0; m < plan.decisions.size(); ++m) {
+    if (!plan.decisions[m].calibrated ||
+        plan.inventory.modules[m].name.name.find(".experts.") == std::string::npos)
+      continue;
+    ++counts.all;
+    counts.solved += done.run.modules[m].output_norm > 0;
+    counts.tokens.insert(done.run.modules[m].tokens);
+  }
+  return counts;
+}
+
+TEST_F(SequentialTest, AllExpertsAreSolvedOnAllTokensWhereAskedFor) {
+  for (const char* family : {"qwen3_moe", "mixtral", "olmoe", "deepseek_v3", "qwen2_moe"}) {
+    const fs::path model = golden_folder() / family;
+    const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+    const Checkpoint checkpoint = open_checkpoint(model.string());
+    const Recipe recipe = recipe_for(checkpoint, "GPTQModifier");
+    const CompressionPlan plan = make_plan(checkpoint, recipe, {});
+    CalibrationOptions options{.least_expert_tokens = 3};
+    options.samples = random_samples(32, {1, 1});
+    const ExpertCounts routed = count_experts(plan, run(model, recipe, *backend, options));
+    EXPECT_LT(routed.solved, routed.all) << family;
+
+    options.all_experts = true;
+    const CalibrationSummary done = run(model, recipe, *backend, options, "all");
+    const ExpertCounts all = count_experts(plan, done);
+    EXPECT_EQ(all.solved, all.all) << family;
+    EXPECT_EQ(all.tokens, std::set<uint64_t>{2}) << family;
+    EXPECT_TRUE(done.notes.empty()) << family << ": " << done.notes[0];
+    options.hessian_bytes = 1;
+    options.state_budget = 1000;
+    run(model, recipe, *backend, options, "spilled");
+    EXPECT_EQ(shard("all"), shard("spilled")) << family;
+  }
+}
+
+// Where the router sends every token to every expert, all experts are what is calibrated anyway.
+TEST_F(SequentialTest, AllExpertsChangeNothingWhereAllAreRouted) {
+  const fs::path model = folder_ / "model";
+  fs::copy(golden_folder() / "qwen3_moe", model, fs::copy_options::recursive);
+  Json config = Json::parse(read_file(model / "config.json", 1 << 20));
+  config["num_experts_per_tok"] = config["num_local_experts"];
+  write_file_atomically(model / "config.json", config.dump());
+  const auto backend = make_reference_backend();
+  const Recipe recipe = recipe_for(open_checkpoint(model.string()), "GPTQModifier");
+  using Scope = CalibrationOptions::Scope;
+  for (const Scope scope : {Scope::kStage, Scope::kLayer}) {
+    CalibrationOptions options{.scope = scope, .least_expert_tokens = 1};
+    options.samples = random_samples(32, {9, 5});
+    run(model, recipe, *backend, options, "routed");
+    options.all_experts = true;
+    run(model, recipe, *backend, options, "all");
+    EXPECT_EQ(shard("routed"), shard("all"));
+  }
+}
+
+// Gate and up of all experts share one Hessian; gate and up run for all tokens before each down.
+TEST_F(SequentialTest, PredictsWhatAllExpertsCost) {
+  const fs::path folder = golden_folder() / "qwen3_moe";
+  const Checkpoint checkpoint = open_checkpoint(folder.string());
+  const CompressionPlan plan = make_plan(checkpoint, recipe_for(checkpoint, "GPTQModifier"), {});
+  const auto backend = make_reference_backend();
+  const Model model(open_checkpoint(folder.string()), *backend);
+  const ModelConfig& c = model.config();
+  const size_t layer = 1;
+  ASSERT_TRUE(c.layers[layer].moe);
+  const double tokens = 100, hidden = static_cast<double>(c.hidden),
+               heads = static_cast<double>(c.attention.heads * c.attention.value_dim),
+               inner = static_cast<double>(c.moe.intermediate), experts = static_cast<double>(c.moe.experts),
+               routed = tokens * static_cast<double>(c.moe.route.top_k) / experts;
+  const double attention = tokens * (hidden * hidden + heads * heads);
+  EXPECT_EQ(calibration_cost(plan, c, {.tokens = tokens, .sample_tokens = 10})[layer].sum().statistics,
+            attention + experts * routed * (hidden * hidden + inner * inner));
+  EXPECT_EQ(
+      calibration_cost(plan, c, {.tokens = tokens, .sample_tokens = 10, .all_experts = true})[layer]
+          .sum()
+          .statistics,
+      attention + tokens * hidden * hidden + experts * tokens * (inner * inner + 2 * 2 * hidden * inner));
+
+  CalibrationSizes sizes{.tokens = 100, .batch_tokens = 100, .hessian_bytes = uint64_t{1} << 30};
+  EXPECT_EQ(calibration_memory(plan, c, sizes).hessians,
+            static_cast<uint64_t>(experts * 4 * std::max(hidden * hidden, inner * inner)));
+  sizes.all_experts = true;
+  EXPECT_EQ(calibration_memory(plan, c, sizes).hessians,
+            static_cast<uint64_t>(4 * std::max({hidden * hidden, heads * heads, experts * inner * inner})));
+}
+
+// What a layer hands on is the routed sum: attention weights of later layers do not know of the option.
+TEST_F(SequentialTest, AllExpertsLeaveTheHiddenStatesAlone) {
+  const fs::path model = golden_folder() / "qwen3_moe";
+  const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+  const Recipe recipe = parse_recipe(
+      "s_stage: {m_modifiers: {GPTQModifier: {config_groups: {g: {targets: ['re:.*self_attn[.]._proj'], "
+      "weights: {num_bits: 4, strategy: channel}}}}}}",
+      "r.yaml");
+  run(model, recipe, *backend, {}, "routed");
+  run(model, recipe, *backend, {.all_experts = true}, "all");
+  EXPECT_EQ(shard("routed"), shard("all"));
 }
 
 TEST_F(SequentialTest, TouchesDeviceMemoryThroughTheBackEndAlone) {

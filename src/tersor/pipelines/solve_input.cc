@@ -43,7 +43,7 @@ class Factors {
 void InputSolver::solve(StageInput& input, std::vector<PieceStatistics>& modules,
                         std::vector<std::string>& notes) {
   const InputStatistics& statistics = *input.statistics;
-  const bool starved = input.expert >= 0 && statistics.tokens() < least_;
+  const bool starved = input.expert >= 0 && !input.every_token && statistics.tokens() < least_;
   if (starved && input.needs.hessian) {
     notes.push_back(fmt::format(
         "`{}` and its siblings of expert {} were rounded to nearest: {} calibration tokens reached it",

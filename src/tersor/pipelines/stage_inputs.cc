@@ -17,7 +17,8 @@ StatisticsNeeds needs_of(const CompressionPlan& plan, size_t m) {
 }
 
 std::vector<StageInput> stage_inputs(const CompressionPlan& plan, const CalibratedModules& modules,
-                                     Layer& layer, Stage stage) {
+                                     Layer& layer, Stage stage, bool all_experts) {
+  const bool every_token = all_experts && !layer.experts.empty();
   LayerState all;
   for (size_t e = 0; e < layer.experts.size(); ++e) {
     all.routed.emplace_back();
@@ -25,8 +26,14 @@ std::vector<StageInput> stage_inputs(const CompressionPlan& plan, const Calibrat
   }
   std::vector<StageInput> inputs;
   for (const LinearGroup& group : stage_groups(layer, stage, all)) {
-    StageInput input;
-    input.expert = group.expert;
+    const bool shared = every_token && stage == Stage::kMlpIn;
+    StageInput fresh{.linears = {},
+                     .expert = shared ? -1 : group.expert,
+                     .every_token = shared || (every_token && group.expert >= 0),
+                     .needs = {},
+                     .statistics = {}};
+    const bool joins = shared && !inputs.empty();
+    StageInput& input = joins ? inputs[0] : fresh;
     for (Linear* linear : group.linears) {
       const auto m = modules.find(linear->name);
       if (m == modules.end()) continue;
@@ -36,7 +43,7 @@ std::vector<StageInput> stage_inputs(const CompressionPlan& plan, const Calibrat
       input.needs.squares |= needs.squares;
       input.needs.activations.add(needs.activations);
     }
-    if (!input.linears.empty()) inputs.push_back(std::move(input));
+    if (!joins && !input.linears.empty()) inputs.push_back(std::move(fresh));
   }
   return inputs;
 }
@@ -45,9 +52,20 @@ void begin_statistics(Backend& backend, std::span<StageInput> inputs) {
   for (StageInput& input : inputs) input.statistics.emplace(backend, input.width(), input.needs);
 }
 
-void add_statistics(Layer& layer, Stage stage, const LayerState& state, std::span<StageInput> inputs) {
+void add_statistics(Backend& backend, const ModelConfig& model, Layer& layer, Stage stage,
+                    const LayerState& state, std::span<StageInput> inputs) {
   std::map<const Linear*, StageInput*> by_linear;
-  for (StageInput& input : inputs) by_linear[input.linears[0].first] = &input;
+  for (StageInput& input : inputs) {
+    if (!input.every_token) {
+      by_linear[input.linears[0].first] = &input;
+      continue;
+    }
+    const DeviceTensor x =
+        input.expert < 0
+            ? state.mlp_input
+            : expert_input(backend, model, layer, stage, static_cast<size_t>(input.expert), state.mlp_input);
+    input.statistics->add(x, sequence_rows(state, -1));
+  }
   for (const LinearGroup& group : stage_groups(layer, stage, state)) {
     const auto first =
         std::ranges::find_if(group.linears, [&](const Linear* linear) { return by_linear.contains(linear); });

@@ -16,7 +16,8 @@ namespace tersor {
 // Linears that read one input, and what is learnt of it.
 struct StageInput {
   std::vector<std::pair<Linear*, size_t>> linears;  // those that are calibrated, with their modules
-  int expert = -1;
+  int expert = -1;                                  // of a routed expert alone: its index
+  bool every_token = false;                         // of an expert: all tokens pass it for its statistics
   StatisticsNeeds needs;
   std::optional<InputStatistics> statistics;
 
@@ -29,13 +30,15 @@ struct StageInput {
 StatisticsNeeds needs_of(const CompressionPlan& plan, size_t m);
 
 // The inputs of a stage that something calibrated reads, without statistics. Of a mixture, all experts': one
-// that no batch reaches is rounded all the same. Refers to `layer`.
+// that no batch reaches is rounded all the same. `all_experts`: every token passes every expert, so that what
+// reads the MLP's input is one input. Refers to `layer`.
 std::vector<StageInput> stage_inputs(const CompressionPlan& plan, const CalibratedModules& modules,
-                                     Layer& layer, Stage stage);
+                                     Layer& layer, Stage stage, bool all_experts);
 
 // Statistics of several inputs of a stage over all batches: begin, add each batch, finish.
 void begin_statistics(Backend& backend, std::span<StageInput> inputs);
-void add_statistics(Layer& layer, Stage stage, const LayerState& state, std::span<StageInput> inputs);
+void add_statistics(Backend& backend, const ModelConfig& model, Layer& layer, Stage stage,
+                    const LayerState& state, std::span<StageInput> inputs);
 // Throws Error(kInput) for an input that is not finite, naming it and layer `l`.
 void finish_statistics(size_t l, std::span<StageInput> inputs);
 
