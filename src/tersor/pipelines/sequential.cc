@@ -8,22 +8,14 @@
 
 #include "tersor/base/clock.h"
 #include "tersor/base/error.h"
-#include "tersor/pipelines/calibration_batches.h"
-#include "tersor/pipelines/calibration_cost.h"
-#include "tersor/pipelines/hidden_file.h"
+#include "tersor/pipelines/calibration_clock.h"
+#include "tersor/pipelines/calibration_streams.h"
 #include "tersor/pipelines/kv_statistics.h"
-#include "tersor/pipelines/remaining_time.h"
 #include "tersor/pipelines/rounding.h"
 #include "tersor/pipelines/solve_input.h"
 
 namespace tersor {
 namespace {
-
-constexpr double kMega = 1e6;
-
-// What seconds are counted under, in the order of a layer.
-constexpr const char* kPhases[] = {
-    "copies and rounding", "loading", "statistics", "solving", "forward", "check", "saving"};
 
 const char* name_of(Stage stage) {
   switch (stage) {
@@ -58,23 +50,11 @@ class SequentialRun {
         output_(model.checkpoint(), plan, folder),
         module_solver_(model.checkpoint(), plan, backend_, pool_, output_),
         solver_(backend_, plan, items_, module_solver_, calibration.least_expert_tokens),
-        hidden_(folder.staging()),
-        batches_(make_batches(calibration.samples, calibration.batch_tokens)),
-        store_(backend_, batches_.size(), calibration.state_budget) {
-    size_t longest = 0;
-    for (const Batch& batch : batches_) {
-      rows_.push_back(batch.ids.size());
-      summary_.tokens += batch.ids.size();
-      for (const SequenceSpan& span : batch.sequences) longest = std::max(longest, span.rows);
-    }
-    ropes_ = model.make_ropes(longest);
-    costs_ = calibration_cost(
-        plan, model.config(),
-        {.tokens = static_cast<double>(summary_.tokens),
-         .sample_tokens = static_cast<double>(summary_.tokens) /
-                          static_cast<double>(std::max<size_t>(1, calibration.samples.size())),
-         .forward_passes = runs_twice() && calibration.propagate_error ? 2.0 : 1.0,
-         .all_experts = calibration.all_experts});
+        streams_(model, make_batches(calibration.samples, calibration.batch_tokens), calibration.state_budget,
+                 folder.staging()),
+        ropes_(model.make_ropes(streams_.longest_sample())),
+        clock_(meter_, streams_.tokens(), costs()) {
+    summary_.tokens = streams_.tokens();
   }
 
   CalibrationSummary run() {
@@ -82,12 +62,8 @@ class SequentialRun {
     const std::vector<JournalRecord> records = output_.open(items_.count(), options_.overwrite, pool_);
     round_uncalibrated(records);
     const size_t first = take_up(records);
-    remaining_.emplace(costs_, first);
-    meter_.enter(Progress::Phase::kCalibrate, mega(remaining_->operations_done()),
-                 mega(remaining_->operations()));
-    calibrating_ = Clock::now();
-    resumed_ = remaining_->operations_done();
-    if (first == 0) embed();
+    clock_.begin(first);
+    if (first == 0) streams_.embed();
     for (size_t l = first; l < plan_.calibration->layers; ++l) run_layer(l);
     if (plan_.calibration->head && !head_done_) calibrate_head();
     meter_.enter(Progress::Phase::kFinish);
@@ -97,14 +73,24 @@ class SequentialRun {
   }
 
  private:
+  std::vector<LayerCost> costs() const {
+    const auto tokens = static_cast<double>(streams_.tokens());
+    return calibration_cost(
+        plan_, model_.config(),
+        {.tokens = tokens,
+         .sample_tokens = tokens / static_cast<double>(std::max<size_t>(1, calibration_.samples.size())),
+         .forward_passes = runs_twice() && calibration_.propagate_error ? 2.0 : 1.0,
+         .all_experts = calibration_.all_experts});
+  }
+
+  bool runs_twice() const {
+    return calibration_.scope == CalibrationOptions::Scope::kLayer || !calibration_.propagate_error;
+  }
+
   void sum_up() {
     summary_.run.resumed_bytes = meter_.resumed();
     summary_.run.seconds = seconds_since(start_);
-    summary_.seconds.clear();
-    for (const char* phase : kPhases) {
-      if (const auto found = seconds_.find(phase); found != seconds_.end())
-        summary_.seconds.emplace_back(phase, found->second);
-    }
+    summary_.seconds = clock_.seconds();
   }
 
   void round_uncalibrated(const std::vector<JournalRecord>& records) {
@@ -112,10 +98,10 @@ class SequentialRun {
     for (const JournalRecord& record : records) {
       if (items_.is_work(record.item)) rounded.push_back(record);
     }
-    const Clock::time_point start = Clock::now();
-    summary_.run.modules =
-        round_to_nearest(model_.checkpoint(), plan_, list_, rounded, output_, pool_, meter_);
-    seconds_["copies and rounding"] += seconds_since(start);
+    clock_.time("copies and rounding", [&] {
+      summary_.run.modules =
+          round_to_nearest(model_.checkpoint(), plan_, list_, rounded, output_, pool_, meter_);
+    });
   }
 
   // Takes up what an earlier run has finished; returns the layer to go on with.
@@ -131,106 +117,58 @@ class SequentialRun {
     for (size_t next = finished_layers(plan_, model_.config(), modules_, items_, by_item); next > 0; --next) {
       const JournalRecord& record = *by_item[items_.layer(next - 1)];
       const bool last = next == layers && (!plan_.calibration->head || head_done_);
-      if (!last && !hidden_.holds(next - 1, record.state, rows_, model_.config().hidden)) continue;
-      if (!last) {
-        for (size_t i = 0; i < batches_.size(); ++i) store_.put(i, fresh_state(i));
-        hidden_.load(next - 1, backend_, rows_, model_.config().hidden, store_);
-      }
+      if (!last && !streams_.load(next - 1, record.state)) continue;
       summary_.resumed_layers = next;
       return next;
     }
     return 0;
   }
 
-  LayerState fresh_state(size_t batch) const {
-    LayerState state;
-    state.sequences = batches_[batch].sequences;
-    return state;
-  }
-
-  void embed() {
-    for (size_t i = 0; i < batches_.size(); ++i) {
-      LayerState state = fresh_state(i);
-      state.hidden = model_.embed(batches_[i].ids);
-      store_.put(i, std::move(state));
-    }
-  }
-
   // f(state) of every batch, which may change it.
   template <typename F>
   void each_batch(const char* phase, F&& f) {
-    const Clock::time_point start = Clock::now();
-    for (size_t i = 0; i < batches_.size(); ++i) {
-      LayerState state = store_.get(i);
-      f(state);
-      store_.put(i, std::move(state));
-    }
-    seconds_[phase] += seconds_since(start);
+    clock_.time(phase, [&] {
+      for (size_t i = 0; i < streams_.batches(); ++i) {
+        LayerState state = streams_.get(i);
+        f(state);
+        streams_.put(i, std::move(state));
+      }
+    });
   }
 
   void run_layer(size_t l) {
-    const Clock::time_point start = Clock::now();
-    Layer layer = model_.load_layer(l);
-    seconds_["loading"] += seconds_since(start);
-    spent_ = seconds_;
-    double worked = 0;
+    clock_.begin_layer();
+    Layer layer;
+    clock_.time("loading", [&] { layer = model_.load_layer(l); });
     if (runs_twice()) {
-      worked = run_twice(l, layer);
+      run_twice(l, layer);
     } else {
-      worked = run_by_stages(l, layer);
+      run_by_stages(l, layer);
     }
     each_batch("check", [&](LayerState& state) { check_finite(l, state.hidden); });
-    const Clock::time_point saving = Clock::now();
-    JournalRecord record{.item = items_.layer(l), .statistics = {}, .extents = {}};
-    record.state = hidden_.save(l, backend_, store_);
-    output_.record(record);
-    seconds_["saving"] += seconds_since(saving);
-    remaining_->end_layer(seconds_since(start) - worked);
-    tell();
+    clock_.time("saving", [&] {
+      JournalRecord record{.item = items_.layer(l), .statistics = {}, .extents = {}};
+      record.state = streams_.save(l);
+      output_.record(record);
+    });
+    clock_.end_layer();
     if (!calibration_.layer_done) return;
     sum_up();
     calibration_.layer_done(summary_, l + 1);
   }
 
-  // Returns the seconds that were spent on one of the kinds of work.
-  double run_by_stages(size_t l, Layer& layer) {
+  void run_by_stages(size_t l, Layer& layer) {
     const ModelConfig& config = model_.config();
     each_batch("forward", [&](LayerState& state) { begin_layer(backend_, config, layer, state); });
-    double worked = 0;
     for (const Stage stage : layer_stages(config, layer)) {
-      const WorkCost& cost = costs_[l].at(stage);
+      const WorkCost& cost = clock_.cost(l).at(stage);
       at(l, stage);
       solve_stage(l, layer, stage);
-      worked += spend(WorkKind::kStatistics, cost.statistics) + spend(WorkKind::kSolve, cost.solve);
-      tell();
+      clock_.spend(WorkKind::kStatistics, cost.statistics);
+      clock_.spend(WorkKind::kSolve, cost.solve);
       run(layer, l, stage);
-      worked += spend(WorkKind::kForward, cost.forward);
-      tell();
+      clock_.spend(WorkKind::kForward, cost.forward);
     }
-    return worked;
-  }
-
-  bool runs_twice() const {
-    return calibration_.scope == CalibrationOptions::Scope::kLayer || !calibration_.propagate_error;
-  }
-
-  // Operations of one kind are done; returns the seconds since they were last looked at.
-  double spend(WorkKind kind, double operations) {
-    const char* phase = kind == WorkKind::kForward      ? "forward"
-                        : kind == WorkKind::kStatistics ? "statistics"
-                                                        : "solving";
-    const double seconds = seconds_[phase] - spent_[phase];
-    spent_[phase] = seconds_[phase];
-    remaining_->spend(kind, operations, seconds);
-    return seconds;
-  }
-
-  void tell() {
-    const double share = (remaining_->operations_done() - resumed_) / remaining_->operations();
-    const double seconds = seconds_since(calibrating_);
-    meter_.advance(
-        mega(remaining_->operations_done()), remaining_->seconds_left(),
-        seconds > 0 ? std::optional(static_cast<double>(summary_.tokens) * share / seconds) : std::nullopt);
   }
 
   // The stage's inputs, as many at a time as there is memory for their Hessians.
@@ -264,18 +202,17 @@ class SequentialRun {
 
   // Statistics of all stages with the source's weights, then the solves, then the layer again with what they
   // gave.
-  double run_twice(size_t l, Layer& layer) {
+  void run_twice(size_t l, Layer& layer) {
     const ModelConfig& config = model_.config();
-    std::vector<LayerState> before(batches_.size());
-    for (size_t i = 0; i < batches_.size(); ++i) {
-      LayerState state = store_.get(i);
+    std::vector<LayerState> before(streams_.batches());
+    for (size_t i = 0; i < before.size(); ++i) {
+      LayerState state = streams_.get(i);
       before[i] = state;
       before[i].hidden = copy_of(state.hidden);
       begin_layer(backend_, config, layer, state);
-      store_.put(i, std::move(state));
+      streams_.put(i, std::move(state));
     }
     std::vector<std::pair<Stage, std::vector<StageInput>>> all;
-    double worked = 0;
     for (const Stage stage : layer_stages(config, layer)) {
       at(l, stage);
       std::vector<StageInput> inputs = stage_inputs(plan_, modules_, layer, stage, calibration_.all_experts);
@@ -287,27 +224,20 @@ class SequentialRun {
       lend_activations(of_experts, inputs);
       all.emplace_back(stage, std::move(inputs));
       run(layer, l, stage);
-      const WorkCost& cost = costs_[l].at(stage);
-      worked += spend(WorkKind::kStatistics, cost.statistics) +
-                spend(WorkKind::kForward, calibration_.propagate_error ? cost.forward / 2 : cost.forward);
-      tell();
+      const WorkCost& cost = clock_.cost(l).at(stage);
+      clock_.spend(WorkKind::kStatistics, cost.statistics);
+      clock_.spend(WorkKind::kForward, calibration_.propagate_error ? cost.forward / 2 : cost.forward);
     }
     for (auto& [stage, inputs] : all) {
       for (StageInput& input : inputs) solve(input);
-      worked += spend(WorkKind::kSolve, costs_[l].at(stage).solve);
-      tell();
+      clock_.spend(WorkKind::kSolve, clock_.cost(l).at(stage).solve);
     }
-    if (calibration_.propagate_error) {
-      for (size_t i = 0; i < batches_.size(); ++i) store_.put(i, std::move(before[i]));
-      each_batch("forward",
-                 [&](LayerState& state) { tersor::run_layer(backend_, config, layer, ropes_, state); });
-      worked += spend(WorkKind::kForward, costs_[l].sum().forward / 2);
-      tell();
-    }
-    return worked;
+    if (!calibration_.propagate_error) return;
+    for (size_t i = 0; i < before.size(); ++i) streams_.put(i, std::move(before[i]));
+    each_batch("forward",
+               [&](LayerState& state) { tersor::run_layer(backend_, config, layer, ropes_, state); });
+    clock_.spend(WorkKind::kForward, clock_.cost(l).sum().forward / 2);
   }
-
-  static uint64_t mega(double operations) { return static_cast<uint64_t>(operations / kMega); }
 
   void at(size_t l, Stage stage) {
     meter_.at(fmt::format("layer {} of {}, {}", l + 1, plan_.calibration->layers, name_of(stage)));
@@ -345,13 +275,11 @@ class SequentialRun {
   }
 
   void solve(StageInput& input) {
-    const Clock::time_point start = Clock::now();
-    solver_.solve(input, summary_.run.modules, summary_.notes);
-    seconds_["solving"] += seconds_since(start);
+    clock_.time("solving", [&] { solver_.solve(input, summary_.run.modules, summary_.notes); });
   }
 
   void calibrate_head() {
-    spent_ = seconds_;
+    clock_.begin_layer();
     meter_.at("head");
     const size_t m = modules_.at(model_.config().head_name);
     Linear head;
@@ -366,10 +294,9 @@ class SequentialRun {
     input.statistics->finish();
     solve(input);
     output_.record({.item = items_.head(), .statistics = {}, .extents = {}});
-    const WorkCost cost = costs_.back().sum();
-    spend(WorkKind::kStatistics, cost.statistics);
-    spend(WorkKind::kSolve, cost.solve);
-    tell();
+    const WorkCost cost = clock_.cost(plan_.calibration->layers).sum();
+    clock_.spend(WorkKind::kStatistics, cost.statistics);
+    clock_.spend(WorkKind::kSolve, cost.solve);
   }
 
   void write_kv_scales(size_t l, const KvStatistics& kv) {
@@ -405,18 +332,10 @@ class SequentialRun {
   RunOutput output_;
   ModuleSolver module_solver_;
   InputSolver solver_;
-  HiddenFile hidden_;
-  const std::vector<Batch> batches_;
-  std::vector<size_t> rows_;  // of each batch
-  StateStore store_;
-  std::vector<RopeTable> ropes_;
-  std::vector<LayerCost> costs_;
-  std::optional<RemainingTime> remaining_;
-  Clock::time_point calibrating_;
-  double resumed_ = 0;  // operations of earlier runs
+  CalibrationStreams streams_;
+  const std::vector<RopeTable> ropes_;
+  CalibrationClock clock_;
   const Clock::time_point start_ = Clock::now();
-  std::map<std::string, double> seconds_;
-  std::map<std::string, double> spent_;  // those that RemainingTime knows
   bool head_done_ = false;
   CalibrationSummary summary_;
 };

@@ -1,0 +1,55 @@
+#include "tersor/pipelines/calibration_streams.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace tersor {
+
+CalibrationStreams::CalibrationStreams(const Model& model, std::vector<Batch> batches, uint64_t budget,
+                                       const std::filesystem::path& folder)
+    : model_(model),
+      batches_(std::move(batches)),
+      store_(model.backend(), batches_.size(), budget),
+      hidden_(folder) {
+  for (const Batch& batch : batches_) rows_.push_back(batch.ids.size());
+}
+
+uint64_t CalibrationStreams::tokens() const {
+  return std::accumulate(rows_.begin(), rows_.end(), uint64_t{0});
+}
+
+size_t CalibrationStreams::longest_sample() const {
+  size_t longest = 0;
+  for (const Batch& batch : batches_) {
+    for (const SequenceSpan& span : batch.sequences) longest = std::max(longest, span.rows);
+  }
+  return longest;
+}
+
+LayerState CalibrationStreams::fresh_state(size_t batch) const {
+  LayerState state;
+  state.sequences = batches_[batch].sequences;
+  return state;
+}
+
+void CalibrationStreams::embed() {
+  for (size_t i = 0; i < batches_.size(); ++i) {
+    LayerState state = fresh_state(i);
+    state.hidden = model_.embed(batches_[i].ids);
+    store_.put(i, std::move(state));
+  }
+}
+
+uint64_t CalibrationStreams::save(size_t layer) const {
+  return hidden_.save(layer, model_.backend(), store_);
+}
+
+bool CalibrationStreams::load(size_t layer, uint64_t hash) {
+  const size_t hidden = model_.config().hidden;
+  if (!hidden_.holds(layer, hash, rows_, hidden)) return false;
+  for (size_t i = 0; i < batches_.size(); ++i) store_.put(i, fresh_state(i));
+  hidden_.load(layer, model_.backend(), rows_, hidden, store_);
+  return true;
+}
+
+}  // namespace tersor
