@@ -33,6 +33,7 @@ class FileSource : public ByteSource {
 
   uint64_t size() const override { return size_; }
   void read_at(uint64_t offset, std::span<std::byte> out) const override { file_.read_at(offset, out); }
+  void will_need(uint64_t offset, uint64_t length) const override { file_.fetch_to_cache(offset, length); }
   void done_with(uint64_t offset, uint64_t length) const override {
     if (cache_ == CacheUse::kDrop) file_.drop_cache(offset, length);
   }

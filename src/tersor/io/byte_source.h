@@ -20,6 +20,8 @@ class ByteSource {
   virtual uint64_t size() const = 0;
   // Exactly out.size() bytes from `offset`. Throws Error(kInput) when the source ends before.
   virtual void read_at(uint64_t offset, std::span<std::byte> out) const = 0;
+  // [offset, offset + length) is read soon: caches may fetch it meanwhile. Does not wait.
+  virtual void will_need(uint64_t offset, uint64_t length) const = 0;
   // [offset, offset + length) will not be read again: caches may let go of it.
   virtual void done_with(uint64_t offset, uint64_t length) const = 0;
   // What changes when the source does (size and modification time, or an ETag): a resumed run compares it.

@@ -176,6 +176,10 @@ void File::sync() const {
   if (::fdatasync(fd_) != 0) throw io_error(ErrorCode::kRuntime, "sync", path_, errno);
 }
 
+void File::fetch_to_cache(uint64_t offset, uint64_t length) const {
+  (void)::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_WILLNEED);
+}
+
 void File::drop_cache(uint64_t offset, uint64_t length) const {
   // Advice only: a file system that ignores it costs memory the kernel can take back anyway.
   (void)::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_DONTNEED);

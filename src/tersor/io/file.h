@@ -48,6 +48,8 @@ class File {
   void sync() const;
   // Whether the path still leads to this file: nobody has removed, renamed or replaced it.
   bool is_at_its_path() const;
+  // Lets the kernel begin to read [offset, offset + length) into its cache and does not wait. Advice.
+  void fetch_to_cache(uint64_t offset, uint64_t length) const;
   // Tells the kernel that [offset, offset + length) will not be read again.
   void drop_cache(uint64_t offset, uint64_t length) const;
 

@@ -11,8 +11,10 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tersor/base/error.h"
 #include "tersor/io/byte_source.h"
@@ -177,6 +179,32 @@ TEST(ByteSource, ReadsAFileAndTellsWhenItChanged) {
   EXPECT_NE(open_file_source(path)->fingerprint(), source->fingerprint());
   EXPECT_EQ(cache_use_for(1), CacheUse::kKeep);
   EXPECT_EQ(cache_use_for(UINT64_MAX), CacheUse::kDrop);
+}
+
+// Pages of the file that are in the kernel's cache.
+size_t cached_pages(const std::filesystem::path& path, size_t bytes) {
+  const File file(path, File::Open::kRead);
+  void* map = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.fd(), 0);
+  EXPECT_NE(map, MAP_FAILED);
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> in_cache((bytes + page - 1) / page);
+  EXPECT_EQ(::mincore(map, bytes, in_cache.data()), 0);
+  ::munmap(map, bytes);
+  return static_cast<size_t>(std::ranges::count_if(in_cache, [](unsigned char c) { return (c & 1) != 0; }));
+}
+
+TEST(ByteSource, FetchesWhatIsReadSoon) {
+  const TempFolder folder;
+  constexpr size_t kBytes = size_t{4} << 20, kWanted = size_t{1} << 20;
+  const auto path = folder.write("f", std::string(kBytes, 'x'));
+  File(path, File::Open::kReadWrite).sync();
+  const auto source = open_file_source(path, CacheUse::kDrop);
+  source->done_with(0, kBytes);
+  if (cached_pages(path, kBytes) > 0) GTEST_SKIP() << "this file system keeps its pages";
+  source->will_need(kBytes / 2, kWanted);
+  const size_t wanted = kWanted / static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  for (int i = 0; i < 500 && cached_pages(path, kBytes) < wanted; ++i) ::usleep(10'000);
+  EXPECT_GE(cached_pages(path, kBytes), wanted);
 }
 
 }  // namespace

@@ -62,6 +62,7 @@ struct Stream {
   void run_layer(size_t index, Done&& done) {
     if (index >= model.config().layers.size()) return;
     const Layer layer = model.load_layer(index);
+    model.expect_layer(index + 1);
     for (size_t i = 0; i < store.size(); ++i) {
       LayerState state;
       state.hidden = store.get(i);

@@ -7,6 +7,7 @@
 
 #include "tersor/base/error.h"
 #include "tersor/modeling/arch/families.h"
+#include "tersor/modeling/layer_ranges.h"
 
 namespace tersor {
 
@@ -20,6 +21,21 @@ Model::Model(Checkpoint checkpoint, Backend& backend)
 }
 
 Layer Model::load_layer(size_t index) const { return tersor::load_layer(*loader_, config_, index); }
+
+void Model::expect_layer(size_t index) const {
+  if (index >= config_.layers.size()) return;
+  const std::vector<ByteRange> ranges = layer_ranges(checkpoint_, config_, index);
+  uint64_t bytes = 0;
+  for (const ByteRange& range : ranges) bytes += range.end - range.begin;
+  if (cache_use_for(2 * bytes) == CacheUse::kDrop) return;
+  for (const ByteRange& range : ranges)
+    checkpoint_.shards[range.shard].source->will_need(range.begin, range.end - range.begin);
+}
+
+void Model::done_with_layer(size_t index) const {
+  for (const ByteRange& range : layer_ranges(checkpoint_, config_, index))
+    checkpoint_.shards[range.shard].source->done_with(range.begin, range.end - range.begin);
+}
 
 void Model::load_all_layers() {
   if (!embedding_) {

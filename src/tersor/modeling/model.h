@@ -35,6 +35,11 @@ class Model {
 
   // One layer, by itself, for passes that hold one at a time.
   Layer load_layer(size_t index) const;
+  // Layer `index` is loaded next: its bytes come into the kernel's cache while other work is done, unless the
+  // cache has no room for two layers. Of a layer that is not there: nothing.
+  void expect_layer(size_t index) const;
+  // Its bytes are not read again.
+  void done_with_layer(size_t index) const;
   // All of them, the embeddings and the head, for generation; done by the first call that needs them.
   void load_all_layers();
 

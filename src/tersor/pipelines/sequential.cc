@@ -140,6 +140,7 @@ class SequentialRun {
     clock_.begin_layer();
     Layer layer;
     clock_.time("loading", [&] { layer = model_.load_layer(l); });
+    if (l + 1 < plan_.calibration->layers) model_.expect_layer(l + 1);
     if (runs_twice()) {
       run_twice(l, layer);
     } else {
@@ -151,6 +152,7 @@ class SequentialRun {
       record.state = streams_.save(l);
       output_.record(record);
     });
+    model_.done_with_layer(l);
     clock_.end_layer();
     if (!calibration_.layer_done) return;
     sum_up();
