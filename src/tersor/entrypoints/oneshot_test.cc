@@ -6,6 +6,7 @@
 
 #include "temp_folder.h"
 #include "toy_checkpoint.h"
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -83,6 +84,19 @@ TEST_F(OneshotTest, AllExpertsOfADenseModelAreRefused) {
   EXPECT_EQ(refused.code(), ErrorCode::kUsage);
   EXPECT_NE(std::string(refused.what()).find("a model without routed experts"), std::string::npos)
       << refused.what();
+}
+
+TEST_F(OneshotTest, AsymmetricCalibrationNeedsErrorsThatArePassedOn) {
+  request_.asymmetric_calibration = true;
+  EXPECT_EQ(error_of(to("out")).help(), "add `--method gptq`");
+  request_.method = "gptq";
+  request_.calibration.propagate_error = false;
+  EXPECT_THAT(error_of(to("out")).what(), ::testing::HasSubstr("exclude each other"));
+  request_.calibration.propagate_error = true;
+  request_.calibration.sequential_scope = "layer";
+  const Error refused = error_of(to("out"));
+  EXPECT_EQ(refused.code(), ErrorCode::kUsage);
+  EXPECT_THAT(refused.help(), ::testing::HasSubstr("--sequential-scope stage"));
 }
 
 TEST_F(OneshotTest, ShardsWithoutAnIndexGetOne) {

@@ -75,7 +75,7 @@ CalibrationPrediction predict_calibration(const Session& session) {
   p.state_memory = memory.states;
   p.memory = s.max_memory > 0 ? std::min(memory.total(), s.max_memory) : memory.total();
   // Hidden states of the last finished layer, twice, for a run that is killed.
-  p.disk = 2 * p.tokens * model.hidden * sizeof(float);
+  p.disk = 2 * p.tokens * model.hidden * sizeof(float) * (session.plan.calibration->source_stream ? 2 : 1);
   return p;
 }
 

@@ -44,10 +44,11 @@ struct CompressionRequest {
   // patterns, classes; empty: {"Linear"}.
   std::string scheme;
   std::vector<std::string> targets;
-  std::vector<std::string> ignore;  // modules to leave as they are; the same forms
-  std::string observer;             // of weights: "memoryless_minmax", "mse", …; empty: the scheme's own
-  std::string method;               // "rtn" (round to nearest) or "gptq"; empty: rtn
-  std::string kv_cache_scheme;      // "fp8": scales for cached keys and values; empty: none
+  std::vector<std::string> ignore;      // modules to leave as they are; the same forms
+  std::string observer;                 // of weights: "memoryless_minmax", "mse", …; empty: the scheme's own
+  std::string method;                   // "rtn" (round to nearest) or "gptq"; empty: rtn
+  bool asymmetric_calibration = false;  // of gptq: GPTAQ
+  std::string kv_cache_scheme;          // "fp8": scales for cached keys and values; empty: none
 
   // Instead of the recipe's sizes: columns that share a scale (-1: the whole row); [rows, columns] of a
   // block.

@@ -23,10 +23,10 @@ Recipe recipe_of(const CompressionRequest& request) {
   Recipe recipe;
   if (!request.recipe_file.empty()) {
     if (!request.targets.empty() || !request.ignore.empty() || !request.observer.empty() ||
-        !request.method.empty() || !request.kv_cache_scheme.empty()) {
+        !request.method.empty() || !request.kv_cache_scheme.empty() || request.asymmetric_calibration) {
       throw usage_error(
-          "`--targets`, `--ignore`, `--observer`, `--method` and `--kv-cache` belong to `--scheme`, not to "
-          "`--recipe`",
+          "`--targets`, `--ignore`, `--observer`, `--method`, `--asymmetric-calibration` and `--kv-cache` "
+          "belong to `--scheme`, not to `--recipe`",
           "write them into the recipe");
     }
     if (!std::filesystem::exists(request.recipe_file))
@@ -38,7 +38,8 @@ Recipe recipe_of(const CompressionRequest& request) {
                                 .ignore = request.ignore,
                                 .observer = request.observer,
                                 .kv_cache_scheme = request.kv_cache_scheme,
-                                .method = request.method});
+                                .method = request.method,
+                                .asymmetric_calibration = request.asymmetric_calibration});
   }
   if (request.group_size || request.block_structure) {
     apply_overrides(recipe, {.group_size = request.group_size, .block_structure = request.block_structure});
@@ -62,6 +63,23 @@ void check_all_experts(const Session& session) {
       "take the flag away: every token passes every linear of this model");
 }
 
+// Asymmetric calibration compares every input with the source model's, where errors are passed on.
+void check_asymmetric_calibration(const Session& session) {
+  if (!session.plan.calibration || !session.plan.calibration->source_stream) return;
+  if (!session.calibration.propagate_error) {
+    throw usage_error(
+        "asymmetric calibration and `--no-propagate-error` exclude each other: without errors in the inputs "
+        "there is nothing that it could make up for",
+        "take one of them away");
+  }
+  if (session.calibration.sequential_scope != "stage") {
+    throw usage_error(
+        "asymmetric calibration compares every input with the source model's as soon as it is known, which "
+        "`--sequential-scope layer` does not",
+        "use `--sequential-scope stage`, which is the default");
+  }
+}
+
 }  // namespace
 
 Session open_session(const CompressionRequest& request) {
@@ -76,6 +94,7 @@ Session open_session(const CompressionRequest& request) {
   session.plan = make_plan(session.checkpoint, session.recipe, {.tensor_parallel = request.tensor_parallel});
   session.calibration = request.calibration;
   check_all_experts(session);
+  check_asymmetric_calibration(session);
   session.threads = request.threads == 0 ? available_cpus() : request.threads;
   return session;
 }

@@ -29,9 +29,13 @@ WorkCost cost_of(const SourceModule& module, const ModuleDecision& decision, con
   cost.solve = out * in * (kRounding + kSearchStep * (grid ? grid->num_steps() : 0));
   if (!decision.gptq) return cost;
   cost.solve += out * in * (kColumns + kSolveProducts * in);
+  // The shift of asymmetric calibration: of each weight one product, of its input two, and the whole of a
+  // second matrix of sums.
+  const bool asymmetric = decision.gptq->asymmetric_calibration;
+  if (asymmetric) cost.solve += 2 * out * in * in;
   if (first_of_input) {
-    cost.statistics = tokens * in * in;
-    cost.solve += in * in * in * 2 / 3;
+    cost.statistics = tokens * in * in * (asymmetric ? 3 : 1);
+    cost.solve += in * in * in * 2 / 3 + (asymmetric ? 4 * in * in * in : 0);
   }
   return cost;
 }
@@ -66,18 +70,23 @@ std::vector<LayerCost> calibration_cost(const CompressionPlan& plan, const Model
   const double share = model.moe.experts == 0 ? 1
                                               : static_cast<double>(model.moe.route.top_k) /
                                                     static_cast<double>(model.moe.experts);
+  const double passes = amount.forward_passes * (plan.calibration->source_stream ? 2 : 1);
   for (size_t l = 0; l < plan.calibration->layers; ++l) {
     // Every second key on average, for scores and for values; made with the queries' stage, or the latents'.
     costs[l].at(a.mla ? Stage::kLatentUp : Stage::kAttentionIn).forward =
-        amount.forward_passes * amount.tokens * amount.sample_tokens *
+        passes * amount.tokens * amount.sample_tokens *
         static_cast<double>(a.heads * (a.head_dim + a.value_dim));
     const std::vector<LayerLinear> linears = layer_linears(model, l);
-    // Whether every expert's gate and up run for all tokens, for the statistics of its down.
-    const bool all_inner = amount.all_experts && std::ranges::any_of(linears, [&](const LayerLinear& linear) {
-                             const auto m = modules.find(linear.name);
-                             return linear.stage == Stage::kMlpOut && linear.expert >= 0 &&
-                                    m != modules.end() && plan.decisions[m->second].calibrated;
-                           });
+    // Rows that an expert's gate and up take for the statistics of its down alone.
+    double inner_rows = 0;
+    if (std::ranges::any_of(linears, [&](const LayerLinear& linear) {
+          const auto m = modules.find(linear.name);
+          return linear.stage == Stage::kMlpOut && linear.expert >= 0 && m != modules.end() &&
+                 plan.decisions[m->second].calibrated;
+        })) {
+      if (amount.all_experts) inner_rows += amount.tokens;
+      if (plan.calibration->source_stream) inner_rows += amount.tokens * (amount.all_experts ? 1 : share);
+    }
     std::set<std::pair<Stage, int>> inputs;
     for (const LayerLinear& linear : linears) {
       const auto found = modules.find(linear.name);
@@ -86,12 +95,12 @@ std::vector<LayerCost> calibration_cost(const CompressionPlan& plan, const Model
       const double tokens = linear.expert < 0 ? amount.tokens : amount.tokens * share;
       WorkCost& cost = costs[l].at(linear.stage);
       const double product = 2 * static_cast<double>(module.out()) * static_cast<double>(module.in());
-      cost.forward += amount.forward_passes * tokens * product;
+      cost.forward += passes * tokens * product;
       const bool first = plan.decisions[found->second].gptq &&
                          inputs.insert(input_of_linear(linear, model.layers[l], amount.all_experts)).second;
       add(found->second, amount.all_experts ? amount.tokens : tokens, first, cost);
-      if (all_inner && linear.expert >= 0 && linear.stage == Stage::kMlpIn)
-        costs[l].at(Stage::kMlpOut).statistics += amount.tokens * product;
+      if (linear.expert >= 0 && linear.stage == Stage::kMlpIn)
+        costs[l].at(Stage::kMlpOut).statistics += inner_rows * product;
     }
   }
   if (plan.calibration->head) {

@@ -51,15 +51,23 @@ CalibrationMemory calibration_memory(const CompressionPlan& plan, const ModelCon
   uint64_t largest_hessian = 0;
   const auto add_linear = [&](const SourceModule& module, const ModuleDecision& decision) {
     const uint64_t out = module.out(), in = module.in(), hessian = decision.gptq ? kFloat * in * in : 0;
-    largest_hessian = std::max(largest_hessian, hessian);
+    const bool asymmetric = decision.gptq && decision.gptq->asymmetric_calibration;
+    const uint64_t gathered = asymmetric ? 2 * hessian : hessian;
+    largest_hessian = std::max(largest_hessian, gathered);
     // The weight as it is stored; in f32: itself, rounded, solved, their difference and its product with H, a
     // copy on the host; its codes; transposed strips; the factor and two matrices of its size while it is
-    // made.
+    // made. Asymmetric calibration: the shifted weight, and the shift while it is put in order.
     const uint64_t strips = 3 * kFloat * in * std::min<uint64_t>(out, 4096);
-    const uint64_t solve = out * in * (dtype_size(module.dtype) + (decision.gptq ? 6 : 2) * kFloat + 2) +
+    const uint64_t solve = out * in *
+                               (dtype_size(module.dtype) +
+                                (asymmetric      ? 7
+                                 : decision.gptq ? 6
+                                                 : 2) *
+                                    kFloat +
+                                2) +
                            (hessian > 0 ? strips : 0);
-    memory.solve = std::max(memory.solve, solve + 3 * hessian);
-    return hessian + statistics_needs(plan.schemes[*decision.scheme], false).activations.bytes();
+    memory.solve = std::max(memory.solve, solve + (asymmetric ? 4 : 3) * hessian);
+    return gathered + statistics_needs(plan.schemes[*decision.scheme], false).activations.bytes();
   };
   for (size_t l = 0; l < plan.calibration->layers; ++l) {
     memory.layer = std::max(memory.layer, layer_weights(model, l) * sizes.bytes_per_weight);
@@ -83,6 +91,11 @@ CalibrationMemory calibration_memory(const CompressionPlan& plan, const ModelCon
   const TokenWidths widths = token_widths(model);
   memory.batch = kFloat * std::min(sizes.batch_tokens, sizes.tokens) * widths.running;
   memory.states = kFloat * sizes.tokens * widths.state;
+  if (plan.calibration->source_stream) {
+    memory.layer *= 2;
+    memory.batch *= 2;
+    memory.states *= 2;
+  }
   return memory;
 }
 

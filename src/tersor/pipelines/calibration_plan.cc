@@ -125,6 +125,8 @@ void plan_calibration(const Checkpoint& checkpoint, std::vector<std::string> rea
                       name),
           fmt::format("leave it as it is: {}", flags_to_ignore(plan.inventory, name)));
     }
+    const auto& gptq = plan.decisions[m].gptq;
+    calibration.source_stream |= gptq && gptq->asymmetric_calibration;
     calibration.head |= place->second == model.layers.size();
     calibration.layers = std::max(calibration.layers, std::min(place->second + 1, model.layers.size()));
   }

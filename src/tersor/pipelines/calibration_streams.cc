@@ -1,21 +1,24 @@
 #include "tersor/pipelines/calibration_streams.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 namespace tersor {
 
-CalibrationStreams::CalibrationStreams(const Model& model, std::vector<Batch> batches, uint64_t budget,
-                                       const std::filesystem::path& folder)
-    : model_(model),
-      batches_(std::move(batches)),
-      store_(model.backend(), batches_.size(), budget),
-      hidden_(folder) {
-  for (const Batch& batch : batches_) rows_.push_back(batch.ids.size());
+CalibrationStreams::CalibrationStreams(const Model& model, std::vector<Batch> batches, bool source,
+                                       uint64_t budget, const std::filesystem::path& folder)
+    : model_(model), batches_(std::move(batches)), hidden_(folder) {
+  const size_t streams = source ? 2 : 1;
+  for (size_t s = 0; s < streams; ++s) {
+    stores_.emplace_back(model.backend(), batches_.size(), budget / streams);
+    for (const Batch& batch : batches_) rows_.push_back(batch.ids.size());
+  }
 }
 
 uint64_t CalibrationStreams::tokens() const {
-  return std::accumulate(rows_.begin(), rows_.end(), uint64_t{0});
+  return std::transform_reduce(batches_.begin(), batches_.end(), uint64_t{0}, std::plus<>(),
+                               [](const Batch& batch) { return batch.ids.size(); });
 }
 
 size_t CalibrationStreams::longest_sample() const {
@@ -33,22 +36,26 @@ LayerState CalibrationStreams::fresh_state(size_t batch) const {
 }
 
 void CalibrationStreams::embed() {
-  for (size_t i = 0; i < batches_.size(); ++i) {
-    LayerState state = fresh_state(i);
-    state.hidden = model_.embed(batches_[i].ids);
-    store_.put(i, std::move(state));
+  for (StateStore& store : stores_) {
+    for (size_t i = 0; i < batches_.size(); ++i) {
+      LayerState state = fresh_state(i);
+      state.hidden = model_.embed(batches_[i].ids);
+      store.put(i, std::move(state));
+    }
   }
 }
 
 uint64_t CalibrationStreams::save(size_t layer) const {
-  return hidden_.save(layer, model_.backend(), store_);
+  return hidden_.save(layer, model_.backend(), stores_);
 }
 
 bool CalibrationStreams::load(size_t layer, uint64_t hash) {
   const size_t hidden = model_.config().hidden;
   if (!hidden_.holds(layer, hash, rows_, hidden)) return false;
-  for (size_t i = 0; i < batches_.size(); ++i) store_.put(i, fresh_state(i));
-  hidden_.load(layer, model_.backend(), rows_, hidden, store_);
+  for (StateStore& store : stores_) {
+    for (size_t i = 0; i < batches_.size(); ++i) store.put(i, fresh_state(i));
+  }
+  hidden_.load(layer, model_.backend(), rows_, hidden, stores_);
   return true;
 }
 

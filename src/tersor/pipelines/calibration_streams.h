@@ -12,12 +12,16 @@
 
 namespace tersor {
 
+// What the model gives with the weights as they are quantized so far, and where `source` is asked for what it
+// gives with those of the source.
+enum class Stream { kQuantized, kSource };
+
 // Not thread-safe. The model must outlive it.
 class CalibrationStreams {
  public:
   // `budget`: bytes of activations in memory; the rest goes to a temporary file. `folder`: where the hidden
   // states that finished layers leave are kept.
-  CalibrationStreams(const Model& model, std::vector<Batch> batches, uint64_t budget,
+  CalibrationStreams(const Model& model, std::vector<Batch> batches, bool source, uint64_t budget,
                      const std::filesystem::path& folder);
 
   size_t batches() const { return batches_.size(); }
@@ -26,8 +30,13 @@ class CalibrationStreams {
 
   // Every batch before the first layer.
   void embed();
-  LayerState get(size_t batch) const { return store_.get(batch); }
-  void put(size_t batch, LayerState state) { store_.put(batch, std::move(state)); }
+  bool has_source() const { return stores_.size() > 1; }
+  LayerState get(size_t batch, Stream stream = Stream::kQuantized) const {
+    return stores_[static_cast<size_t>(stream)].get(batch);
+  }
+  void put(size_t batch, LayerState state, Stream stream = Stream::kQuantized) {
+    stores_[static_cast<size_t>(stream)].put(batch, std::move(state));
+  }
 
   // Keeps the hidden states that layer `layer` left; returns a hash of them. Those of the layer before stay
   // as they are: one of the two is whole whenever a run is killed.
@@ -40,8 +49,8 @@ class CalibrationStreams {
 
   const Model& model_;
   const std::vector<Batch> batches_;
-  std::vector<size_t> rows_;  // of each batch
-  StateStore store_;
+  std::vector<size_t> rows_;        // of each batch, stream after stream
+  std::vector<StateStore> stores_;  // by stream
   HiddenFile hidden_;
 };
 

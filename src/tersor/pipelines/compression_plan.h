@@ -45,6 +45,7 @@ struct CalibrationPlan {
   std::vector<std::string> reasons;  // in words
   size_t layers = 0;                 // decoder layers that run
   bool head = false;                 // the head's input is needed too: all layers run
+  bool source_stream = false;        // the source model runs beside: asymmetric calibration
   std::optional<QuantizationArgs> kv_cache_scheme;
   std::vector<PlannedKvCache> kv_cache;  // one per layer, or empty
 };

@@ -16,18 +16,20 @@ std::filesystem::path HiddenFile::path(size_t layer) const {
   return folder_ / fmt::format("{}hidden-{}", kWorkingFilePrefix, layer % 2);
 }
 
-uint64_t HiddenFile::save(size_t layer, Backend& backend, const StateStore& store) const {
+uint64_t HiddenFile::save(size_t layer, Backend& backend, const std::vector<StateStore>& streams) const {
   const File file(path(layer), File::Open::kCreateReadWrite);
   std::vector<uint64_t> hashes;
   std::vector<std::byte> bytes;
   uint64_t offset = 0;
-  for (size_t i = 0; i < store.size(); ++i) {
-    const DeviceTensor hidden = store.get(i).hidden;
-    bytes.resize(hidden.bytes());
-    backend.copy_out(hidden, bytes.data());
-    file.write_at(offset, bytes);
-    offset += bytes.size();
-    hashes.push_back(hash64(bytes));
+  for (const StateStore& store : streams) {
+    for (size_t i = 0; i < store.size(); ++i) {
+      const DeviceTensor hidden = store.get(i).hidden;
+      bytes.resize(hidden.bytes());
+      backend.copy_out(hidden, bytes.data());
+      file.write_at(offset, bytes);
+      offset += bytes.size();
+      hashes.push_back(hash64(bytes));
+    }
   }
   return hash_of(hashes);
 }
@@ -51,18 +53,21 @@ bool HiddenFile::holds(size_t layer, uint64_t hash, const std::vector<size_t>& r
 }
 
 void HiddenFile::load(size_t layer, Backend& backend, const std::vector<size_t>& rows, size_t cols,
-                      StateStore& store) const {
+                      std::vector<StateStore>& streams) const {
   const File file(path(layer), File::Open::kRead);
   std::vector<std::byte> bytes;
   uint64_t offset = 0;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    LayerState state = store.get(i);
-    state.hidden = backend.allocate(DType::kF32, rows[i], cols);
-    bytes.resize(state.hidden.bytes());
-    file.read_at(offset, bytes);
-    backend.copy_in(state.hidden, bytes.data());
-    offset += bytes.size();
-    store.put(i, std::move(state));
+  size_t batch = 0;
+  for (StateStore& store : streams) {
+    for (size_t i = 0; i < store.size(); ++i) {
+      LayerState state = store.get(i);
+      state.hidden = backend.allocate(DType::kF32, rows[batch++], cols);
+      bytes.resize(state.hidden.bytes());
+      file.read_at(offset, bytes);
+      backend.copy_in(state.hidden, bytes.data());
+      offset += bytes.size();
+      store.put(i, std::move(state));
+    }
   }
 }
 

@@ -19,6 +19,10 @@ InputStatistics::InputStatistics(Backend& backend, size_t width, StatisticsNeeds
   if (needs_.hessian) {
     hessian_ = backend.allocate(DType::kF32, width, width);
     backend.fill_zero(hessian_);
+    if (needs_.cross) {
+      cross_ = backend.allocate(DType::kF32, width, width);
+      backend.fill_zero(cross_);
+    }
   } else if (needs_.squares) {
     squares_ = backend.allocate(DType::kF32, 1, width);
     backend.fill_zero(squares_);
@@ -26,14 +30,21 @@ InputStatistics::InputStatistics(Backend& backend, size_t width, StatisticsNeeds
 }
 
 uint64_t InputStatistics::bytes(size_t width, const StatisticsNeeds& needs) {
-  return uint64_t{width} * (needs.hessian ? width : 1) * sizeof(float) + needs.activations.bytes();
+  const uint64_t rows = needs.hessian ? width * (needs.cross ? 2 : 1) : 1;
+  return uint64_t{width} * rows * sizeof(float) + needs.activations.bytes();
 }
 
-void InputStatistics::add(const DeviceTensor& x, const std::vector<size_t>& sequence_rows) {
+void InputStatistics::add(const DeviceTensor& x, const std::vector<size_t>& sequence_rows,
+                          const DeviceTensor& source) {
   if (x.rows == 0) return;
   tokens_ += x.rows;
   if (needs_.hessian) {
     backend_.syrk(1, x, 1, hessian_);
+    if (needs_.cross) {
+      const DeviceTensor lost = backend_.allocate(DType::kF32, x.rows, x.cols);
+      backend_.add(source, -1, x, lost);
+      backend_.gemm(1, lost, true, x, false, 1, cross_);
+    }
   } else if (needs_.squares) {
     backend_.add_squares(x, squares_);
   }
@@ -61,6 +72,11 @@ void InputStatistics::finish() {
   const auto n = static_cast<float>(tokens_);
   if (needs_.hessian) {
     backend_.scale(2.0f / n, hessian_, hessian_);
+    if (needs_.cross) {
+      backend_.scale(2.0f / n, cross_, cross_);
+      for (const MinMax& row : ranges_of_rows(backend_, cross_))
+        finite_ = finite_ && std::isfinite(row.min) && std::isfinite(row.max);
+    }
     const DeviceTensor diagonal = backend_.allocate(DType::kF32, 1, hessian_.cols);
     backend_.get_diagonal(hessian_, diagonal);
     mean_squares_.resize(hessian_.cols);

@@ -10,6 +10,7 @@ namespace tersor {
 
 struct StatisticsNeeds {
   bool hessian = false;         // XᵀX
+  bool cross = false;           // (X̃ − X)ᵀX, X̃ what the source model gives; asks for the Hessian too
   bool squares = false;         // Σ x_j², where there is no Hessian, whose diagonal it is
   ActivationNeeds activations;  // of scales that the input gets
 };
@@ -24,8 +25,9 @@ class InputStatistics {
   InputStatistics(Backend& backend, size_t width, StatisticsNeeds needs);
 
   // Adds rows [rows, width] of one or more sequences; `sequence_rows`: how many rows each has, in order.
-  void add(const DeviceTensor& x, const std::vector<size_t>& sequence_rows);
-  // Ends the sums: H becomes 2/n · XᵀX.
+  // `source`: the same rows of the source model, where `cross` is needed.
+  void add(const DeviceTensor& x, const std::vector<size_t>& sequence_rows, const DeviceTensor& source = {});
+  // Ends the sums: H becomes 2/n · XᵀX, the cross product 2/n · (X̃ − X)ᵀX.
   void finish();
 
   uint64_t tokens() const { return tokens_; }
@@ -33,6 +35,8 @@ class InputStatistics {
   bool finite() const { return finite_; }
   // [width, width] f32, empty where it was not asked for.
   const DeviceTensor& hessian() const { return hessian_; }
+  // [width, width] f32, row i of input x̃_i − x_i; empty where it was not asked for.
+  const DeviceTensor& cross() const { return cross_; }
   // Mean x_j² of each column; empty where neither it nor the Hessian was asked for.
   const std::vector<float>& mean_squares() const { return mean_squares_; }
   const ActivationStatistics& activations() const { return activations_; }
@@ -46,7 +50,7 @@ class InputStatistics {
  private:
   Backend& backend_;
   StatisticsNeeds needs_;
-  DeviceTensor hessian_, squares_;
+  DeviceTensor hessian_, cross_, squares_;
   std::vector<float> mean_squares_;
   ActivationStatistics activations_;
   uint64_t tokens_ = 0;

@@ -50,8 +50,8 @@ class SequentialRun {
         output_(model.checkpoint(), plan, folder),
         module_solver_(model.checkpoint(), plan, backend_, pool_, output_),
         solver_(backend_, plan, items_, module_solver_, calibration.least_expert_tokens),
-        streams_(model, make_batches(calibration.samples, calibration.batch_tokens), calibration.state_budget,
-                 folder.staging()),
+        streams_(model, make_batches(calibration.samples, calibration.batch_tokens),
+                 plan.calibration->source_stream, calibration.state_budget, folder.staging()),
         ropes_(model.make_ropes(streams_.longest_sample())),
         clock_(meter_, streams_.tokens(), costs()) {
     summary_.tokens = streams_.tokens();
@@ -126,12 +126,25 @@ class SequentialRun {
 
   // f(state) of every batch, which may change it.
   template <typename F>
-  void each_batch(const char* phase, F&& f) {
+  void each_batch(const char* phase, F&& f, Stream stream = Stream::kQuantized) {
     clock_.time(phase, [&] {
       for (size_t i = 0; i < streams_.batches(); ++i) {
-        LayerState state = streams_.get(i);
+        LayerState state = streams_.get(i, stream);
         f(state);
-        streams_.put(i, std::move(state));
+        streams_.put(i, std::move(state), stream);
+      }
+    });
+  }
+
+  // f(state, the same batch in the source model or null) of every batch.
+  template <typename F>
+  void look_at_batches(const char* phase, F&& f) {
+    clock_.time(phase, [&] {
+      for (size_t i = 0; i < streams_.batches(); ++i) {
+        const LayerState state = streams_.get(i);
+        LayerState source;
+        if (streams_.has_source()) source = streams_.get(i, Stream::kSource);
+        f(state, streams_.has_source() ? &source : nullptr);
       }
     });
   }
@@ -146,7 +159,8 @@ class SequentialRun {
     } else {
       run_by_stages(l, layer);
     }
-    each_batch("check", [&](LayerState& state) { check_finite(l, state.hidden); });
+    look_at_batches("check",
+                    [&](const LayerState& state, const LayerState*) { check_finite(l, state.hidden); });
     clock_.time("saving", [&] {
       JournalRecord record{.item = items_.layer(l), .statistics = {}, .extents = {}};
       record.state = streams_.save(l);
@@ -161,20 +175,30 @@ class SequentialRun {
 
   void run_by_stages(size_t l, Layer& layer) {
     const ModelConfig& config = model_.config();
-    each_batch("forward", [&](LayerState& state) { begin_layer(backend_, config, layer, state); });
+    Layer source;  // with the weights that it has now
+    if (streams_.has_source()) source = layer;
+    const auto begin = [&](LayerState& state) { begin_layer(backend_, config, layer, state); };
+    each_batch("forward", begin);
+    if (streams_.has_source()) each_batch("forward", begin, Stream::kSource);
     for (const Stage stage : layer_stages(config, layer)) {
       const WorkCost& cost = clock_.cost(l).at(stage);
       at(l, stage);
-      solve_stage(l, layer, stage);
+      solve_stage(l, layer, source, stage);
       clock_.spend(WorkKind::kStatistics, cost.statistics);
       clock_.spend(WorkKind::kSolve, cost.solve);
       run(layer, l, stage);
+      if (streams_.has_source()) {
+        each_batch(
+            "forward", [&](LayerState& state) { run_stage(backend_, config, source, stage, ropes_, state); },
+            Stream::kSource);
+      }
       clock_.spend(WorkKind::kForward, cost.forward);
     }
   }
 
-  // The stage's inputs, as many at a time as there is memory for their Hessians.
-  void solve_stage(size_t l, Layer& layer, Stage stage) {
+  // The stage's inputs, as many at a time as there is memory for their Hessians. `source`: the layer as the
+  // source model has it, where its stream runs beside.
+  void solve_stage(size_t l, Layer& layer, Layer& source, Stage stage) {
     std::vector<StageInput> all = stage_inputs(plan_, modules_, layer, stage, calibration_.all_experts),
                             waiting;
     ActivationStatistics of_experts;
@@ -187,7 +211,7 @@ class SequentialRun {
         bytes += more;
         some.push_back(std::move(all[begin]));
       }
-      gather(l, layer, stage, some);
+      gather(l, layer, &source, stage, some);
       for (StageInput& input : some) {
         const ActivationStatistics& seen = input.statistics->activations();
         if (input.expert >= 0) of_experts.add(seen);
@@ -218,7 +242,7 @@ class SequentialRun {
     for (const Stage stage : layer_stages(config, layer)) {
       at(l, stage);
       std::vector<StageInput> inputs = stage_inputs(plan_, modules_, layer, stage, calibration_.all_experts);
-      gather(l, layer, stage, inputs);
+      gather(l, layer, nullptr, stage, inputs);
       ActivationStatistics of_experts;
       for (const StageInput& input : inputs) {
         if (input.expert >= 0) of_experts.add(input.statistics->activations());
@@ -267,11 +291,13 @@ class SequentialRun {
     if (observes) write_kv_scales(l, kv);
   }
 
-  void gather(size_t l, Layer& layer, Stage stage, std::span<StageInput> inputs) {
+  void gather(size_t l, Layer& layer, Layer* source, Stage stage, std::span<StageInput> inputs) {
     if (inputs.empty()) return;
     begin_statistics(backend_, inputs);
-    each_batch("statistics", [&](LayerState& state) {
-      add_statistics(backend_, model_.config(), layer, stage, state, inputs);
+    look_at_batches("statistics", [&](const LayerState& state, const LayerState* of_source) {
+      std::optional<LayerAndState> beside;
+      if (of_source != nullptr) beside.emplace(*source, *of_source);
+      add_statistics(backend_, model_.config(), stage, {layer, state}, beside ? &*beside : nullptr, inputs);
     });
     finish_statistics(l, inputs);
   }
@@ -290,8 +316,9 @@ class SequentialRun {
     input.linears.emplace_back(&head, m);
     input.needs = needs_of(plan_, m);
     input.statistics.emplace(backend_, model_.config().hidden, input.needs);
-    each_batch("statistics", [&](LayerState& state) {
-      input.statistics->add(model_.final_norm(state.hidden), sequence_rows(state, -1));
+    look_at_batches("statistics", [&](const LayerState& state, const LayerState* of_source) {
+      input.statistics->add(model_.final_norm(state.hidden), sequence_rows(state, -1),
+                            of_source != nullptr ? model_.final_norm(of_source->hidden) : DeviceTensor{});
     });
     input.statistics->finish();
     solve(input);

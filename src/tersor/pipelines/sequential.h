@@ -27,6 +27,7 @@ struct CalibrationSummary {
 
 struct CalibrationOptions {
   std::vector<std::vector<int32_t>> samples = {};  // token ids, each of its own length; no padding
+  // Of a plan with a source_stream: kStage and propagate_error alone.
   // `stage`: as above. `layer`: all statistics of a layer are taken with its source weights, and the layer
   // runs again with the quantized ones, as the reference does.
   enum class Scope { kStage, kLayer };

@@ -293,6 +293,34 @@ TEST_F(SequentialTest, GoesOnAfterTheLastFinishedLayer) {
   }
 }
 
+// Asymmetric calibration carries a second stream of states: through a file, a stop and small batches alike.
+TEST_F(SequentialTest, AsymmetricCalibrationKeepsBothStreams) {
+  for (const char* family : {"llama", "qwen3_moe", "deepseek_v3"}) {
+    const fs::path model = golden_folder() / family;
+    const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+    Recipe recipe = recipe_for(open_checkpoint(model.string()), "GPTQModifier");
+    run(model, recipe, *backend, {}, "plain");
+    for (auto& modifier : recipe.modifiers) modifier.gptq->asymmetric_calibration = true;
+    const CalibrationSummary whole = run(model, recipe, *backend, {}, "whole");
+    for (const PieceStatistics& s : whole.run.modules) EXPECT_TRUE(std::isfinite(s.squared_error)) << family;
+    EXPECT_NE(shard("plain"), shard("whole")) << family;
+    run(model, recipe, *backend, {.hessian_bytes = 1, .state_budget = 5000}, "spilled");
+    EXPECT_EQ(shard("whole"), shard("spilled")) << family;
+
+    const CompressionPlan plan = make_plan(open_checkpoint(model.string()), recipe, {});
+    const Model runner(open_checkpoint(model.string()), *backend);
+    CalibrationOptions options;
+    options.samples = random_samples(runner.config().vocabulary, {24, 9, 17, 24});
+    fs::remove_all(folder_ / "out");
+    stop_at("layer 2 of 2, down", runner, plan, options);
+    OutputFolder output(folder_ / "out", false);
+    const CalibrationSummary done =
+        run_sequential(runner, plan, output, {.threads = 1, .overwrite = false, .progress = {}}, options);
+    EXPECT_EQ(done.resumed_layers, 1u) << family;
+    EXPECT_EQ(shard("whole"), shard()) << family;
+  }
+}
+
 // A damaged file of hidden states is not gone on with.
 TEST_F(SequentialTest, StartsAgainWhereTheStatesAreDamaged) {
   const fs::path model = golden_folder() / "llama";

@@ -6,8 +6,16 @@
 
 #include <fmt/format.h>
 
+#include "tersor/modifiers/gptq/asymmetric_shift.h"
+
 namespace tersor {
 namespace {
+
+// A factor, and what GPTAQ adds to the weights solved with it: made when it is first asked for.
+struct SolveFactor {
+  std::optional<HessianFactor> factor;
+  DeviceTensor shift;
+};
 
 // The factors of one Hessian, each made when it is first asked for.
 class Factors {
@@ -17,25 +25,38 @@ class Factors {
 
   // Null where the Hessian has none.
   const HessianFactor* get(ColumnOrder order, double dampening_frac) {
-    const std::pair key{order, dampening_frac};
-    auto found = factors_.find(key);
-    if (found == factors_.end()) {
-      found =
-          factors_.emplace(key, factor_hessian(backend_, input_.statistics->hessian(), order, dampening_frac))
-              .first;
-      if (found->second && found->second->dampening_frac != dampening_frac) {
-        notes_.push_back(fmt::format("the Hessian of `{}` had no factor at dampening_frac {}: {} was used",
-                                     input_.name(), dampening_frac, found->second->dampening_frac));
-      }
-    }
-    return found->second ? &*found->second : nullptr;
+    const std::optional<HessianFactor>& factor = made(order, dampening_frac).factor;
+    return factor ? &*factor : nullptr;
+  }
+
+  // Empty where there is no factor.
+  DeviceTensor shift(ColumnOrder order, double dampening_frac) {
+    SolveFactor& solve = made(order, dampening_frac);
+    if (solve.factor && !solve.shift)
+      solve.shift = asymmetric_shift(backend_, *solve.factor, input_.statistics->cross());
+    return solve.shift;
   }
 
  private:
+  SolveFactor& made(ColumnOrder order, double dampening_frac) {
+    const std::pair key{order, dampening_frac};
+    auto found = factors_.find(key);
+    if (found == factors_.end()) {
+      std::optional<HessianFactor> factor =
+          factor_hessian(backend_, input_.statistics->hessian(), order, dampening_frac);
+      if (factor && factor->dampening_frac != dampening_frac) {
+        notes_.push_back(fmt::format("the Hessian of `{}` had no factor at dampening_frac {}: {} was used",
+                                     input_.name(), dampening_frac, factor->dampening_frac));
+      }
+      found = factors_.emplace(key, SolveFactor{std::move(factor), {}}).first;
+    }
+    return found->second;
+  }
+
   Backend& backend_;
   const StageInput& input_;
   std::vector<std::string>& notes_;
-  std::map<std::pair<ColumnOrder, double>, std::optional<HessianFactor>> factors_;
+  std::map<std::pair<ColumnOrder, double>, SolveFactor> factors_;
 };
 
 }  // namespace
@@ -53,12 +74,14 @@ void InputSolver::solve(StageInput& input, std::vector<PieceStatistics>& modules
   for (const auto& [linear, m] : input.linears) {
     const ModuleDecision& decision = plan_.decisions[m];
     const HessianFactor* factor = nullptr;
+    DeviceTensor shift;
     if (decision.gptq && !starved) {
-      factor = factors.get(plan_.schemes[*decision.scheme].weights->actorder ? ColumnOrder::kDescending
-                                                                             : ColumnOrder::kNatural,
-                           decision.gptq->dampening_frac);
+      const auto order = plan_.schemes[*decision.scheme].weights->actorder ? ColumnOrder::kDescending
+                                                                           : ColumnOrder::kNatural;
+      factor = factors.get(order, decision.gptq->dampening_frac);
+      if (decision.gptq->asymmetric_calibration) shift = factors.shift(order, decision.gptq->dampening_frac);
     }
-    const SolvedModule solved = solver_.solve(m, items_.module(m), statistics, factor);
+    const SolvedModule solved = solver_.solve(m, items_.module(m), statistics, factor, shift);
     if (solved.fell_back && !starved) {
       notes.push_back(
           fmt::format("`{}` was rounded to nearest: its Hessian has no factor even at 1000 times its damping",

@@ -88,6 +88,14 @@ DeviceTensor put(Backend& backend, const std::vector<float>& values, size_t rows
   return tensor;
 }
 
+// W · (I + P).
+DeviceTensor shifted(Backend& backend, const DeviceTensor& weight, const DeviceTensor& shift) {
+  const DeviceTensor sum = backend.allocate(DType::kF32, weight.rows, weight.cols);
+  backend.copy_block(weight, 0, 0, weight.rows, weight.cols, sum, 0, 0);
+  backend.gemm(1, weight, false, shift, false, 1, sum);
+  return sum;
+}
+
 std::vector<float> as_floats(const std::vector<std::byte>& weight, const SourceModule& m) {
   std::vector<float> values(m.out() * m.in());
   visit_weight({weight.data(), m.dtype, m.out(), m.in()}, [&](const auto& view) {
@@ -175,7 +183,7 @@ std::vector<Extent> ModuleSolver::write_activations(size_t m, const InputStatist
 }
 
 SolvedModule ModuleSolver::solve(size_t m, uint32_t item, const InputStatistics& input,
-                                 const HessianFactor* factor) {
+                                 const HessianFactor* factor, const DeviceTensor& shift) {
   const SourceModule& module = plan_.inventory.modules[m];
   const ModuleDecision& decision = plan_.decisions[m];
   const QuantizationScheme& scheme = plan_.schemes[*decision.scheme];
@@ -209,7 +217,7 @@ SolvedModule ModuleSolver::solve(size_t m, uint32_t item, const InputStatistics&
     solved.statistics.output_norm = output_error(backend_, input.hessian(), original);
     solved.statistics.rounding_output_error = error_of(solved.weight);
     GptqResult result = gptq_quantize(
-        backend_, original, *factor,
+        backend_, shift ? shifted(backend_, original, shift) : original, *factor,
         stored_column_scales(scheme, stored.by_suffix(), module.dtype, module.out(), module.in()),
         static_cast<size_t>(decision.gptq->block_size));
     stored.bytes[0] =

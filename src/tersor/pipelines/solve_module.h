@@ -27,9 +27,10 @@ class ModuleSolver {
       : checkpoint_(checkpoint), plan_(plan), backend_(backend), pool_(pool), output_(output) {}
 
   // Rounds module `m` under its scheme, by GPTQ where the plan says so and `factor` is there (null: to
-  // nearest), writes its tensors and journals them as item `item`. `input`: of what it reads. Throws
-  // Error(kInput) for a weight that is not finite.
-  SolvedModule solve(size_t m, uint32_t item, const InputStatistics& input, const HessianFactor* factor);
+  // nearest), writes its tensors and journals them as item `item`. `input`: of what it reads; `shift`: of
+  // asymmetric_shift(), or empty. Throws Error(kInput) for a weight that is not finite.
+  SolvedModule solve(size_t m, uint32_t item, const InputStatistics& input, const HessianFactor* factor,
+                     const DeviceTensor& shift);
 
  private:
   std::vector<std::byte> read_weight(size_t m) const;

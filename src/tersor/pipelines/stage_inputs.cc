@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -13,7 +14,9 @@ namespace tersor {
 
 StatisticsNeeds needs_of(const CompressionPlan& plan, size_t m) {
   const ModuleDecision& decision = plan.decisions[m];
-  return statistics_needs(plan.schemes[*decision.scheme], decision.gptq.has_value());
+  StatisticsNeeds needs = statistics_needs(plan.schemes[*decision.scheme], decision.gptq.has_value());
+  needs.cross = decision.gptq && decision.gptq->asymmetric_calibration;
+  return needs;
 }
 
 std::vector<StageInput> stage_inputs(const CompressionPlan& plan, const CalibratedModules& modules,
@@ -40,6 +43,7 @@ std::vector<StageInput> stage_inputs(const CompressionPlan& plan, const Calibrat
       input.linears.emplace_back(linear, m->second);
       const StatisticsNeeds needs = needs_of(plan, m->second);
       input.needs.hessian |= needs.hessian;
+      input.needs.cross |= needs.cross;
       input.needs.squares |= needs.squares;
       input.needs.activations.add(needs.activations);
     }
@@ -52,25 +56,68 @@ void begin_statistics(Backend& backend, std::span<StageInput> inputs) {
   for (StageInput& input : inputs) input.statistics.emplace(backend, input.width(), input.needs);
 }
 
-void add_statistics(Backend& backend, const ModelConfig& model, Layer& layer, Stage stage,
-                    const LayerState& state, std::span<StageInput> inputs) {
-  std::map<const Linear*, StageInput*> by_linear;
+namespace {
+
+// What reads a group's input is told by its first calibrated linear.
+using InputsByLinear = std::map<std::string, StageInput*>;
+
+StageInput* input_of(const LinearGroup& group, const InputsByLinear& inputs) {
+  for (const Linear* linear : group.linears) {
+    if (const auto found = inputs.find(linear->name); found != inputs.end()) return found->second;
+  }
+  return nullptr;
+}
+
+// What linears of an expert, or all that reads the MLP's input (-1), read of these rows of it.
+DeviceTensor inner_rows(Backend& backend, const ModelConfig& model, Stage stage, const Layer& layer,
+                        int expert, const DeviceTensor& rows) {
+  return expert < 0 ? rows : expert_input(backend, model, layer, stage, static_cast<size_t>(expert), rows);
+}
+
+// Rows of the source's MLP input that the router of `state` sends to an expert.
+DeviceTensor routed_rows(Backend& backend, const LayerState& state, int expert, const LayerState& source) {
+  for (const LayerState::ExpertRows& routed : state.routed) {
+    if (routed.expert != static_cast<size_t>(expert)) continue;
+    const DeviceTensor rows = backend.allocate(DType::kF32, routed.row_ids.cols, source.mlp_input.cols);
+    backend.gather_rows(source.mlp_input, routed.row_ids, rows);
+    return rows;
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_statistics(Backend& backend, const ModelConfig& model, Stage stage, const LayerAndState& now,
+                    const LayerAndState* source, std::span<StageInput> inputs) {
+  InputsByLinear by_linear;
   for (StageInput& input : inputs) {
     if (!input.every_token) {
-      by_linear[input.linears[0].first] = &input;
+      by_linear[input.name()] = &input;
       continue;
     }
-    const DeviceTensor x =
-        input.expert < 0
-            ? state.mlp_input
-            : expert_input(backend, model, layer, stage, static_cast<size_t>(input.expert), state.mlp_input);
-    input.statistics->add(x, sequence_rows(state, -1));
+    const auto rows = [&](const LayerAndState& from) {
+      return inner_rows(backend, model, stage, from.layer, input.expert, from.state.mlp_input);
+    };
+    input.statistics->add(rows(now), sequence_rows(now.state, -1),
+                          input.needs.cross ? rows(*source) : DeviceTensor{});
   }
-  for (const LinearGroup& group : stage_groups(layer, stage, state)) {
-    const auto first =
-        std::ranges::find_if(group.linears, [&](const Linear* linear) { return by_linear.contains(linear); });
-    if (first == group.linears.end()) continue;
-    by_linear[*first]->statistics->add(group.input, sequence_rows(state, group.expert));
+  std::map<const StageInput*, DeviceTensor> of_source;
+  if (source != nullptr) {
+    for (const LinearGroup& group : stage_groups(source->layer, stage, source->state)) {
+      if (group.expert >= 0) continue;
+      if (const StageInput* input = input_of(group, by_linear)) of_source[input] = group.input;
+    }
+  }
+  for (const LinearGroup& group : stage_groups(now.layer, stage, now.state)) {
+    StageInput* input = input_of(group, by_linear);
+    if (input == nullptr) continue;
+    DeviceTensor twin;
+    if (input->needs.cross) {
+      twin = group.expert < 0 ? of_source.at(input)
+                              : inner_rows(backend, model, stage, source->layer, group.expert,
+                                           routed_rows(backend, now.state, group.expert, source->state));
+    }
+    input->statistics->add(group.input, sequence_rows(now.state, group.expert), twin);
   }
 }
 

@@ -37,8 +37,15 @@ std::vector<StageInput> stage_inputs(const CompressionPlan& plan, const Calibrat
 
 // Statistics of several inputs of a stage over all batches: begin, add each batch, finish.
 void begin_statistics(Backend& backend, std::span<StageInput> inputs);
-void add_statistics(Backend& backend, const ModelConfig& model, Layer& layer, Stage stage,
-                    const LayerState& state, std::span<StageInput> inputs);
+struct LayerAndState {
+  Layer& layer;
+  const LayerState& state;
+};
+// `source`: the source model's layer and the same batch in it, where an input needs the cross product; else
+// null. What a routed expert's linear is compared with is what the source's expert makes of the same tokens,
+// wherever the source's router sends them.
+void add_statistics(Backend& backend, const ModelConfig& model, Stage stage, const LayerAndState& now,
+                    const LayerAndState* source, std::span<StageInput> inputs);
 // Throws Error(kInput) for an input that is not finite, naming it and layer `l`.
 void finish_statistics(size_t l, std::span<StageInput> inputs);
 

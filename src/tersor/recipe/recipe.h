@@ -48,9 +48,10 @@ struct RecipeFlags {
   std::string scheme;                // preset name
   std::vector<std::string> targets;  // empty: ["Linear"]
   std::vector<std::string> ignore;
-  std::string observer;         // of weights; empty: the preset's
-  std::string kv_cache_scheme;  // "fp8"; empty: none
-  std::string method = {};      // "rtn" or "gptq"; empty: rtn
+  std::string observer;                 // of weights; empty: the preset's
+  std::string kv_cache_scheme;          // "fp8"; empty: none
+  std::string method = {};              // "rtn" or "gptq"; empty: rtn
+  bool asymmetric_calibration = false;  // of gptq
 };
 Recipe recipe_from_flags(const RecipeFlags& flags);
 

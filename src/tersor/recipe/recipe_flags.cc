@@ -113,7 +113,12 @@ Recipe recipe_from_flags(const RecipeFlags& flags) {
                       "methods are `rtn` (round to nearest) and `gptq`");
   }
   modifier.type = gptq ? "GPTQModifier" : "QuantizationModifier";
-  if (gptq) modifier.gptq.emplace();
+  if (gptq) {
+    modifier.gptq = GptqParameters{.asymmetric_calibration = flags.asymmetric_calibration};
+  } else if (flags.asymmetric_calibration) {
+    throw usage_error("`--asymmetric-calibration` is an option of GPTQ, but weights are rounded to nearest",
+                      "add `--method gptq`");
+  }
   if (!flags.scheme.empty()) {
     QuantizationScheme scheme = *preset_scheme(preset_name("", flags.scheme));
     scheme.targets = flags.targets.empty() ? std::vector<std::string>{"Linear"} : flags.targets;

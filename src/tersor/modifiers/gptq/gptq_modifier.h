@@ -10,6 +10,8 @@ namespace tersor {
 struct GptqParameters {
   int block_size = 128;          // columns per lazy block
   double dampening_frac = 0.01;  // of the mean of the Hessian's diagonal
+  // GPTAQ: the output is kept near what the source model's input gives (asymmetric_shift.h).
+  bool asymmetric_calibration = false;
 
   bool operator==(const GptqParameters&) const = default;
 };
