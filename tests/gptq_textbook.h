@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -105,13 +106,18 @@ inline double loss_of(const Problem& p, const std::vector<float>& result) {
   return loss;
 }
 
-// The paper's algorithm without blocks: R from the Cholesky factor of the inverse.
-inline std::vector<float> textbook(const Problem& p, bool act_order, double dampening_frac) {
-  const size_t n = p.in;
-  std::vector<size_t> order(n);
+// Columns in the order of solving.
+inline std::vector<size_t> solving_order(const Problem& p, bool act_order) {
+  std::vector<size_t> order(p.in);
   std::iota(order.begin(), order.end(), size_t{0});
   if (act_order)
-    std::ranges::stable_sort(order, std::greater{}, [&](size_t j) { return p.hessian[j * n + j]; });
+    std::ranges::stable_sort(order, std::greater{}, [&](size_t j) { return p.hessian[j * p.in + j]; });
+  return order;
+}
+
+// The Hessian in that order, damped by a share of the mean of its living diagonal; 1 for dead inputs.
+inline Matrix damped_hessian(const Problem& p, const std::vector<size_t>& order, double dampening_frac) {
+  const size_t n = p.in;
   double mean = 0;
   size_t alive = 0;
   for (size_t j = 0; j < n; ++j) mean += p.hessian[j * n + j], alive += p.hessian[j * n + j] != 0;
@@ -121,7 +127,14 @@ inline std::vector<float> textbook(const Problem& p, bool act_order, double damp
     for (size_t j = 0; j < n; ++j) h[i * n + j] = p.hessian[order[i] * n + order[j]];
     h[i * n + i] += h[i * n + i] == 0 ? 1 : dampening_frac * mean;
   }
-  const Matrix r = upper_cholesky(inverse_of(h, n), n);
+  return h;
+}
+
+// The paper's algorithm without blocks: R from the Cholesky factor of the inverse.
+inline std::vector<float> textbook(const Problem& p, bool act_order, double dampening_frac) {
+  const size_t n = p.in;
+  const std::vector<size_t> order = solving_order(p, act_order);
+  const Matrix r = upper_cholesky(inverse_of(damped_hessian(p, order, dampening_frac), n), n);
   std::vector<float> result(p.out * n);
   for (size_t row = 0; row < p.out; ++row) {
     std::vector<double> w(n);

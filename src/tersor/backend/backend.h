@@ -216,6 +216,13 @@ enum class MatmulPrecision {
 std::unique_ptr<Backend> make_cpu_backend(MatmulPrecision precision = MatmulPrecision::kAuto,
                                           size_t threads = 0);
 
+// The same elements in memory of their own.
+inline DeviceTensor copy_of(Backend& backend, const DeviceTensor& x) {
+  const DeviceTensor copy = backend.allocate(x.dtype, x.rows, x.cols);
+  backend.copy_block(x, 0, 0, x.rows, x.cols, copy, 0, 0);
+  return copy;
+}
+
 // What kAuto goes by: whether the CPU multiplies bf16, and the instructions that matrix products use.
 struct CpuMatmul {
   bool bf16 = false;

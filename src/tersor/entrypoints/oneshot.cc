@@ -12,6 +12,7 @@
 #include "tersor/entrypoints/process_memory.h"
 #include "tersor/entrypoints/report_file.h"
 #include "tersor/entrypoints/session.h"
+#include "tersor/io/paths.h"
 #include "tersor/pipelines/data_free.h"
 #include "tersor/pipelines/finished_output.h"
 

@@ -1,11 +1,10 @@
 #include "tersor/entrypoints/report_file.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
 #include "tersor/io/output_folder.h"
+#include "tersor/io/paths.h"
 
 namespace tersor {
 namespace {
@@ -13,12 +12,6 @@ namespace {
 bool is_json(const std::string& file) { return file.ends_with(".json"); }
 
 }  // namespace
-
-bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder) {
-  const auto p = std::filesystem::weakly_canonical(path), f = std::filesystem::weakly_canonical(folder);
-  const auto [end, unused] = std::mismatch(f.begin(), f.end(), p.begin(), p.end());
-  return end == f.end();
-}
 
 void check_report_files(const std::vector<std::string>& files, const std::filesystem::path& output) {
   for (const std::string& file : files) {

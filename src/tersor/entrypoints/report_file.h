@@ -20,7 +20,4 @@ void write_report_files(const std::vector<std::string>& files, const Compression
 // The report so far, as JSON, of the run whose work folder this is; the finished output does not hold it.
 std::filesystem::path work_report_path(const std::filesystem::path& staging);
 
-// Whether `path` is `folder` or lies in it.
-bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder);
-
 }  // namespace tersor

@@ -9,6 +9,7 @@
 #include "tersor/base/text.h"
 #include "tersor/io/file.h"
 #include "tersor/io/hub_cache.h"
+#include "tersor/io/paths.h"
 
 namespace tersor {
 namespace {
@@ -44,8 +45,7 @@ bool is_below(std::string_view path, std::string_view folder) {
 
 // `path` (links followed) lies in `root` (links followed).
 bool is_inside(const fs::path& path, const fs::path& root) {
-  const auto [in_root, in_path] = std::mismatch(root.begin(), root.end(), path.begin(), path.end());
-  return in_root == root.end() && in_path != path.end();
+  return is_at_or_below(path, root) && path != root;
 }
 
 // What stands at `path`: fills everything but the relative path. False for a folder to go into.

@@ -58,14 +58,9 @@ CalibrationMemory calibration_memory(const CompressionPlan& plan, const ModelCon
     // copy on the host; its codes; transposed strips; the factor and two matrices of its size while it is
     // made. Asymmetric calibration: the shifted weight, and the shift while it is put in order.
     const uint64_t strips = 3 * kFloat * in * std::min<uint64_t>(out, 4096);
-    const uint64_t solve = out * in *
-                               (dtype_size(module.dtype) +
-                                (asymmetric      ? 7
-                                 : decision.gptq ? 6
-                                                 : 2) *
-                                    kFloat +
-                                2) +
-                           (hessian > 0 ? strips : 0);
+    const uint64_t in_f32 = decision.gptq ? 6 + asymmetric : 2;
+    const uint64_t solve =
+        out * in * (dtype_size(module.dtype) + in_f32 * kFloat + 2) + (hessian > 0 ? strips : 0);
     memory.solve = std::max(memory.solve, solve + (asymmetric ? 4 : 3) * hessian);
     return gathered + statistics_needs(plan.schemes[*decision.scheme], false).activations.bytes();
   };

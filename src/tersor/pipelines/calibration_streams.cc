@@ -36,11 +36,12 @@ LayerState CalibrationStreams::fresh_state(size_t batch) const {
 }
 
 void CalibrationStreams::embed() {
-  for (StateStore& store : stores_) {
-    for (size_t i = 0; i < batches_.size(); ++i) {
+  for (size_t i = 0; i < batches_.size(); ++i) {
+    const DeviceTensor hidden = model_.embed(batches_[i].ids);
+    for (size_t s = 0; s < stores_.size(); ++s) {
       LayerState state = fresh_state(i);
-      state.hidden = model_.embed(batches_[i].ids);
-      store.put(i, std::move(state));
+      state.hidden = s == 0 ? hidden : copy_of(model_.backend(), hidden);
+      stores_[s].put(i, std::move(state));
     }
   }
 }

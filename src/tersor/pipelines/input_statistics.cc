@@ -4,6 +4,11 @@
 #include <cmath>
 
 namespace tersor {
+namespace {
+
+bool is_finite(const MinMax& range) { return std::isfinite(range.min) && std::isfinite(range.max); }
+
+}  // namespace
 
 std::vector<MinMax> ranges_of_rows(Backend& backend, const DeviceTensor& x) {
   static_assert(sizeof(MinMax) == 2 * sizeof(float));
@@ -12,6 +17,17 @@ std::vector<MinMax> ranges_of_rows(Backend& backend, const DeviceTensor& x) {
   std::vector<MinMax> ranges(x.rows);
   backend.copy_out(device, ranges.data());
   return ranges;
+}
+
+bool all_finite(Backend& backend, const DeviceTensor& x) {
+  return std::ranges::all_of(ranges_of_rows(backend, x), is_finite);
+}
+
+void StatisticsNeeds::add(const StatisticsNeeds& other) {
+  hessian |= other.hessian;
+  cross |= other.cross;
+  squares |= other.squares;
+  activations.add(other.activations);
 }
 
 InputStatistics::InputStatistics(Backend& backend, size_t width, StatisticsNeeds needs)
@@ -55,7 +71,7 @@ void InputStatistics::add(const DeviceTensor& x, const std::vector<size_t>& sequ
     if (count == 0) continue;
     MinMax range = rows[row];
     for (size_t r = row; r < row + count; ++r) {
-      finite_ = finite_ && std::isfinite(rows[r].min) && std::isfinite(rows[r].max);
+      finite_ = finite_ && is_finite(rows[r]);
       range = {std::min(range.min, rows[r].min), std::max(range.max, rows[r].max)};
     }
     activations_.add_sample(range);
@@ -74,8 +90,7 @@ void InputStatistics::finish() {
     backend_.scale(2.0f / n, hessian_, hessian_);
     if (needs_.cross) {
       backend_.scale(2.0f / n, cross_, cross_);
-      for (const MinMax& row : ranges_of_rows(backend_, cross_))
-        finite_ = finite_ && std::isfinite(row.min) && std::isfinite(row.max);
+      finite_ = finite_ && all_finite(backend_, cross_);
     }
     const DeviceTensor diagonal = backend_.allocate(DType::kF32, 1, hessian_.cols);
     backend_.get_diagonal(hessian_, diagonal);

@@ -13,10 +13,16 @@ struct StatisticsNeeds {
   bool cross = false;           // (X̃ − X)ᵀX, X̃ what the source model gives; asks for the Hessian too
   bool squares = false;         // Σ x_j², where there is no Hessian, whose diagonal it is
   ActivationNeeds activations;  // of scales that the input gets
+
+  // With what another linear of the same input needs.
+  void add(const StatisticsNeeds& other);
 };
 
 // The range of each row of x on the host; NaN in both ends where a row holds one.
 std::vector<MinMax> ranges_of_rows(Backend& backend, const DeviceTensor& x);
+
+// Whether every element of x is a number.
+bool all_finite(Backend& backend, const DeviceTensor& x);
 
 // Sums over tokens; one statistic per input, not per linear. Padding never gets here: samples have their own
 // lengths.

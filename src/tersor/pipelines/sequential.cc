@@ -1,8 +1,7 @@
 #include "tersor/pipelines/sequential.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -136,15 +135,16 @@ class SequentialRun {
     });
   }
 
-  // f(state, the same batch in the source model or null) of every batch.
+  // f(state, the same batch in the source model) of every batch, the latter where it is `compared`; else
+  // null.
   template <typename F>
-  void look_at_batches(const char* phase, F&& f) {
+  void look_at_batches(const char* phase, bool compared, F&& f) {
     clock_.time(phase, [&] {
       for (size_t i = 0; i < streams_.batches(); ++i) {
         const LayerState state = streams_.get(i);
-        LayerState source;
-        if (streams_.has_source()) source = streams_.get(i, Stream::kSource);
-        f(state, streams_.has_source() ? &source : nullptr);
+        std::optional<LayerState> source;
+        if (compared) source = streams_.get(i, Stream::kSource);
+        f(state, source ? &*source : nullptr);
       }
     });
   }
@@ -159,7 +159,7 @@ class SequentialRun {
     } else {
       run_by_stages(l, layer);
     }
-    look_at_batches("check",
+    look_at_batches("check", false,
                     [&](const LayerState& state, const LayerState*) { check_finite(l, state.hidden); });
     clock_.time("saving", [&] {
       JournalRecord record{.item = items_.layer(l), .statistics = {}, .extents = {}};
@@ -234,7 +234,7 @@ class SequentialRun {
     for (size_t i = 0; i < before.size(); ++i) {
       LayerState state = streams_.get(i);
       before[i] = state;
-      before[i].hidden = copy_of(state.hidden);
+      before[i].hidden = copy_of(backend_, state.hidden);
       begin_layer(backend_, config, layer, state);
       streams_.put(i, std::move(state));
     }
@@ -269,12 +269,6 @@ class SequentialRun {
     meter_.at(fmt::format("layer {} of {}, {}", l + 1, plan_.calibration->layers, name_of(stage)));
   }
 
-  DeviceTensor copy_of(const DeviceTensor& x) const {
-    const DeviceTensor copy = backend_.allocate(x.dtype, x.rows, x.cols);
-    backend_.copy_block(x, 0, 0, x.rows, x.cols, copy, 0, 0);
-    return copy;
-  }
-
   void run(const Layer& layer, size_t l, Stage stage) {
     KvStatistics kv(backend_, model_.config().attention, plan_.calibration->kv_cache_scheme);
     const bool observes =
@@ -294,7 +288,8 @@ class SequentialRun {
   void gather(size_t l, Layer& layer, Layer* source, Stage stage, std::span<StageInput> inputs) {
     if (inputs.empty()) return;
     begin_statistics(backend_, inputs);
-    look_at_batches("statistics", [&](const LayerState& state, const LayerState* of_source) {
+    const bool compared = std::ranges::any_of(inputs, [](const StageInput& i) { return i.needs.cross; });
+    look_at_batches("statistics", compared, [&](const LayerState& state, const LayerState* of_source) {
       std::optional<LayerAndState> beside;
       if (of_source != nullptr) beside.emplace(*source, *of_source);
       add_statistics(backend_, model_.config(), stage, {layer, state}, beside ? &*beside : nullptr, inputs);
@@ -316,10 +311,11 @@ class SequentialRun {
     input.linears.emplace_back(&head, m);
     input.needs = needs_of(plan_, m);
     input.statistics.emplace(backend_, model_.config().hidden, input.needs);
-    look_at_batches("statistics", [&](const LayerState& state, const LayerState* of_source) {
-      input.statistics->add(model_.final_norm(state.hidden), sequence_rows(state, -1),
-                            of_source != nullptr ? model_.final_norm(of_source->hidden) : DeviceTensor{});
-    });
+    look_at_batches(
+        "statistics", input.needs.cross, [&](const LayerState& state, const LayerState* of_source) {
+          input.statistics->add(model_.final_norm(state.hidden), sequence_rows(state, -1),
+                                of_source != nullptr ? model_.final_norm(of_source->hidden) : DeviceTensor{});
+        });
     input.statistics->finish();
     solve(input);
     output_.record({.item = items_.head(), .statistics = {}, .extents = {}});
@@ -341,8 +337,7 @@ class SequentialRun {
   }
 
   void check_finite(size_t l, const DeviceTensor& hidden) const {
-    const auto is_finite = [](const MinMax& row) { return std::isfinite(row.min) && std::isfinite(row.max); };
-    if (std::ranges::all_of(ranges_of_rows(backend_, hidden), is_finite)) return;
+    if (all_finite(backend_, hidden)) return;
     throw input_error(
         fmt::format("after layer {} the hidden states of the calibration data hold a NaN or an infinity", l),
         "the checkpoint's weights are damaged, or its activations overflow");

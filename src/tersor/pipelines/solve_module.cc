@@ -90,8 +90,7 @@ DeviceTensor put(Backend& backend, const std::vector<float>& values, size_t rows
 
 // W · (I + P).
 DeviceTensor shifted(Backend& backend, const DeviceTensor& weight, const DeviceTensor& shift) {
-  const DeviceTensor sum = backend.allocate(DType::kF32, weight.rows, weight.cols);
-  backend.copy_block(weight, 0, 0, weight.rows, weight.cols, sum, 0, 0);
+  const DeviceTensor sum = copy_of(backend, weight);
   backend.gemm(1, weight, false, shift, false, 1, sum);
   return sum;
 }

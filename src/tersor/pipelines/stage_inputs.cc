@@ -41,11 +41,7 @@ std::vector<StageInput> stage_inputs(const CompressionPlan& plan, const Calibrat
       const auto m = modules.find(linear->name);
       if (m == modules.end()) continue;
       input.linears.emplace_back(linear, m->second);
-      const StatisticsNeeds needs = needs_of(plan, m->second);
-      input.needs.hessian |= needs.hessian;
-      input.needs.cross |= needs.cross;
-      input.needs.squares |= needs.squares;
-      input.needs.activations.add(needs.activations);
+      input.needs.add(needs_of(plan, m->second));
     }
     if (!joins && !input.linears.empty()) inputs.push_back(std::move(fresh));
   }

@@ -74,17 +74,8 @@ std::vector<float> textbook_gptaq(const LossyProblem& lossy, bool act_order, dou
                                   bool as_it_stands = false) {
   const Problem& p = lossy.problem;
   const size_t n = p.in;
-  std::vector<size_t> order(n);
-  std::iota(order.begin(), order.end(), size_t{0});
-  if (act_order)
-    std::ranges::stable_sort(order, std::greater{}, [&](size_t j) { return p.hessian[j * n + j]; });
-  double mean = 0;
-  for (size_t j = 0; j < n; ++j) mean += p.hessian[j * n + j] / static_cast<double>(n);
-  Matrix h(n * n);
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = 0; j < n; ++j) h[i * n + j] = p.hessian[order[i] * n + order[j]];
-    h[i * n + i] += dampening_frac * mean;
-  }
+  const std::vector<size_t> order = solving_order(p, act_order);
+  const Matrix h = damped_hessian(p, order, dampening_frac);
   Matrix w(p.out * n);
   for (size_t r = 0; r < p.out; ++r) {
     for (size_t i = 0; i < n; ++i) w[r * n + i] = p.weight[r * n + order[i]];
