@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <map>
 #include <memory>
 #include <optional>
@@ -88,7 +89,7 @@ class WeightVerification {
       try {
         work(i, workers[w]);
       } catch (...) {
-        ranges_.abandon();
+        ranges_.abandon(std::current_exception());
         throw;
       }
     });

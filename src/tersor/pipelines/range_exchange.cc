@@ -1,8 +1,7 @@
 #include "tersor/pipelines/range_exchange.h"
 
 #include <algorithm>
-
-#include "tersor/base/error.h"
+#include <utility>
 
 namespace tersor {
 
@@ -25,8 +24,8 @@ RangeExchange::RangeExchange(const CompressionPlan& plan, const WorkList& list)
 
 const Observation& RangeExchange::before_pass(uint32_t group, int pass) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return abandoned_ || groups_[group].complete >= pass; });
-  if (abandoned_) throw runtime_error("stopped: another thread failed");
+  changed_.wait(lock, [&] { return abandoned_by_ || groups_[group].complete >= pass; });
+  if (abandoned_by_) std::rethrow_exception(abandoned_by_);
   return groups_[group].merged[static_cast<size_t>(pass)];
 }
 
@@ -50,9 +49,9 @@ void RangeExchange::put(const WorkItem& item, size_t item_index, Observation obs
   changed_.notify_all();
 }
 
-void RangeExchange::abandon() {
+void RangeExchange::abandon(std::exception_ptr cause) {
   const std::lock_guard lock(mutex_);
-  abandoned_ = true;
+  if (!abandoned_by_) abandoned_by_ = std::move(cause);
   changed_.notify_all();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <vector>
 
@@ -17,15 +18,16 @@ class RangeExchange {
   RangeExchange(const CompressionPlan& plan, const WorkList& list);
 
   // What pass `pass` of a group builds on: everything observed in earlier passes. Pass == passes: the final
-  // observation. Waits until it is complete. Throws Error(kRuntime) after abandon().
+  // observation. Waits until it is complete. Throws what abandon() was given.
   const Observation& before_pass(uint32_t group, int pass);
 
   // The observation of one kObserve item. The last one of a pass merges all, in row order, so that sums do
   // not depend on which thread came first.
   void put(const WorkItem& item, size_t item_index, Observation observation);
 
-  // Wakes everybody who waits: a thread has failed and its items will not come.
-  void abandon();
+  // Wakes everybody who waits: a thread has failed by `cause`, and its items will not come. Those who wait
+  // fail by the first cause too, so that it is what is told whichever thread ends first.
+  void abandon(std::exception_ptr cause);
 
  private:
   struct Group {
@@ -40,7 +42,7 @@ class RangeExchange {
   std::vector<Group> groups_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool abandoned_ = false;
+  std::exception_ptr abandoned_by_;
 };
 
 }  // namespace tersor

@@ -1,6 +1,7 @@
 #include "tersor/pipelines/rounding.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
 
 #include <fmt/format.h>
@@ -73,7 +74,7 @@ class RoundingRun {
       try {
         work(todo[i], workers[w]);
       } catch (...) {
-        ranges_->abandon();
+        ranges_->abandon(std::current_exception());
         throw;
       }
     });
