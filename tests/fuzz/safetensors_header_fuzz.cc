@@ -19,6 +19,7 @@ class MemorySource : public ByteSource {
     if (offset > bytes_.size() || out.size() > bytes_.size() - offset) std::abort();  // read past the end
     std::ranges::copy(bytes_.subspan(offset, out.size()), out.begin());
   }
+  void will_need(uint64_t /*offset*/, uint64_t /*length*/) const override {}
   void done_with(uint64_t /*offset*/, uint64_t /*length*/) const override {}
   std::string fingerprint() const override { return ""; }
   bool changed() const override { return false; }
