@@ -53,6 +53,12 @@ if [[ -f $model/config.json ]]; then
 else
     echo "no model in $model: set BENCH_MODEL"
 fi
+echo "## calibration"
+if [[ -f $model/config.json ]]; then
+    calibration=()
+    [[ -x $peer ]] && calibration=(--peer "$peer")
+    python3 bench/calibration_bench.py build/tersor "$model" "$dir/work" "${calibration[@]}"
+fi
 cp models/tiny/tokenizer.json models/tiny/tokenizer_config.json "$dir/model-$gb/"
 /usr/bin/env time -f '%M kB, %e s: eval within 1 GiB' build/tersor eval "$dir/model-$gb" --text models/tiny/heldout.txt \
     --max-memory 1GiB --quiet

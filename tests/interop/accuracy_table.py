@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes docs/accuracy.md: our error per scheme and observer beside llm-compressor's. Needs build/tersor.
+"""Writes the first part of docs/accuracy.md: our error per scheme and observer beside llm-compressor's, of rounding to
+nearest. Needs build/tersor. (calibrated_table.py prints the tables of the second part.)
 
     python tests/interop/accuracy_table.py
 """
@@ -32,6 +33,7 @@ holds it.
 
     . ~/.cache/tersor-oracles/oracle/bin/activate && python tests/interop/accuracy_table.py
 """
+NEXT = "\n# Accuracy of calibrated compression\n"
 
 
 def row(c):
@@ -47,8 +49,9 @@ def main():
         rows = [row(c) for c in accuracy.compare(CACHE, source, scratch)]
     head = HEAD.format(llmcompressor=importlib.metadata.version("llmcompressor"),
                        ct=importlib.metadata.version("compressed-tensors"))
-    pathlib.Path(REPO / "docs").mkdir(exist_ok=True)
-    (REPO / "docs" / "accuracy.md").write_text(head + "".join(rows) + TAIL, encoding="utf-8")
+    page = pathlib.Path(REPO / "docs" / "accuracy.md")
+    rest = page.read_text(encoding="utf-8").partition(NEXT)
+    page.write_text(head + "".join(rows) + TAIL + "".join(rest[1:]), encoding="utf-8")
 
 
 if __name__ == "__main__":

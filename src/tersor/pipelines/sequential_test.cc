@@ -17,6 +17,7 @@
 #include "tersor/io/json.h"
 #include "tersor/pipelines/calibration_cost.h"
 #include "tersor/pipelines/calibration_memory.h"
+#include "tersor/pipelines/data_free.h"
 
 namespace tersor {
 namespace {
@@ -189,6 +190,32 @@ TEST_F(SequentialTest, AllExpertsAreSolvedOnAllTokensWhereAskedFor) {
     run(model, recipe, *backend, options, "spilled");
     EXPECT_EQ(shard("all"), shard("spilled")) << family;
   }
+}
+
+// A few tokens say little of which columns matter.
+TEST_F(SequentialTest, ExpertsThatFewTokensReachAreRoundedWithoutThem) {
+  const fs::path model = golden_folder() / "qwen3_moe";
+  const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+  const auto recipe = [](const std::string& observer) {
+    return parse_recipe(
+        "s_stage: {m_modifiers: {QuantizationModifier: {config_groups: {g: {targets: ['re:.*experts[.].*'], "
+        "weights: {num_bits: 4, strategy: channel, observer: " +
+            observer + "}}}}}}",
+        "r.yaml");
+  };
+  const CalibrationSummary done =
+      run(model, recipe("imatrix_mse"), *backend, {.least_expert_tokens = 1'000'000}, "starved");
+  EXPECT_THAT(done.notes, testing::Each(testing::HasSubstr("columns weighed alike")));
+  EXPECT_FALSE(done.notes.empty());
+  run(model, recipe("imatrix_mse"), *backend, {.least_expert_tokens = 0}, "weighed");
+  const std::string same_search =
+      "memoryless_mse, observer_kwargs: {maxshrink: 0.8, grid: 100, norm: 2.0}";  // imatrix_mse's candidates
+  const Checkpoint checkpoint = open_checkpoint(model.string());
+  OutputFolder output(folder_ / "out", /*overwrite=*/true);
+  run_data_free(checkpoint, make_plan(checkpoint, recipe(same_search), {}), output,
+                {.threads = 1, .overwrite = true, .progress = {}});
+  EXPECT_TRUE(shard("starved") == shard());
+  EXPECT_FALSE(shard("weighed") == shard());
 }
 
 // Where the router sends every token to every expert, all experts are what is calibrated anyway.

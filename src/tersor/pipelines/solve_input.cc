@@ -65,23 +65,26 @@ void InputSolver::solve(StageInput& input, std::vector<PieceStatistics>& modules
                         std::vector<std::string>& notes) {
   const InputStatistics& statistics = *input.statistics;
   const bool starved = input.expert >= 0 && !input.every_token && statistics.tokens() < least_;
-  if (starved && input.needs.hessian) {
-    notes.push_back(fmt::format(
-        "`{}` and its siblings of expert {} were rounded to nearest: {} calibration tokens reached it",
-        input.name(), input.expert, statistics.tokens()));
+  if (starved && (input.needs.hessian || input.needs.squares)) {
+    notes.push_back(
+        fmt::format("`{}` and its siblings of expert {} were rounded to nearest, all columns weighed alike: "
+                    "{} calibration "
+                    "tokens reached it",
+                    input.name(), input.expert, statistics.tokens()));
   }
   Factors factors(backend_, input, notes);
   for (const auto& [linear, m] : input.linears) {
     const ModuleDecision& decision = plan_.decisions[m];
-    const HessianFactor* factor = nullptr;
-    DeviceTensor shift;
+    SolveGuide guide;
+    if (!starved) guide.importance = statistics.mean_squares();
     if (decision.gptq && !starved) {
       const auto order = plan_.schemes[*decision.scheme].weights->actorder ? ColumnOrder::kDescending
                                                                            : ColumnOrder::kNatural;
-      factor = factors.get(order, decision.gptq->dampening_frac);
-      if (decision.gptq->asymmetric_calibration) shift = factors.shift(order, decision.gptq->dampening_frac);
+      guide.factor = factors.get(order, decision.gptq->dampening_frac);
+      if (decision.gptq->asymmetric_calibration)
+        guide.shift = factors.shift(order, decision.gptq->dampening_frac);
     }
-    const SolvedModule solved = solver_.solve(m, items_.module(m), statistics, factor, shift);
+    const SolvedModule solved = solver_.solve(m, items_.module(m), statistics, guide);
     if (solved.fell_back && !starved) {
       notes.push_back(
           fmt::format("`{}` was rounded to nearest: its Hessian has no factor even at 1000 times its damping",

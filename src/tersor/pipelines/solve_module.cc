@@ -182,13 +182,14 @@ std::vector<Extent> ModuleSolver::write_activations(size_t m, const InputStatist
 }
 
 SolvedModule ModuleSolver::solve(size_t m, uint32_t item, const InputStatistics& input,
-                                 const HessianFactor* factor, const DeviceTensor& shift) {
+                                 const SolveGuide& guide) {
   const SourceModule& module = plan_.inventory.modules[m];
   const ModuleDecision& decision = plan_.decisions[m];
   const QuantizationScheme& scheme = plan_.schemes[*decision.scheme];
   const std::vector<std::byte> weight = read_weight(m);
   Observation observation = observation_passes(scheme) > 0 ? observe_set(m) : Observation{};
-  if (scheme.weights->observer == "imatrix_mse") observation.importance = input.mean_squares();
+  if (scheme.weights->observer == "imatrix_mse")
+    observation.importance.assign(guide.importance.begin(), guide.importance.end());
 
   StoredWeight stored(scheme, module);
   const BlockStatistics rounded = round_weight(scheme, module, weight, observation, pool_, stored);
@@ -205,8 +206,8 @@ SolvedModule ModuleSolver::solve(size_t m, uint32_t item, const InputStatistics&
                        .zero_groups = rounded.zero_groups,
                        .tokens = input.tokens()};
   solved.weight = put(backend_, dequantized(scheme, module, stored, pool_), module.out(), module.in());
-  solved.fell_back = decision.gptq && factor == nullptr;
-  if (decision.gptq && factor != nullptr) {
+  solved.fell_back = decision.gptq && guide.factor == nullptr;
+  if (decision.gptq && guide.factor != nullptr) {
     const DeviceTensor original = put(backend_, as_floats(weight, module), module.out(), module.in());
     const DeviceTensor difference = backend_.allocate(DType::kF32, module.out(), module.in());
     const auto error_of = [&](const DeviceTensor& w) {
@@ -216,7 +217,7 @@ SolvedModule ModuleSolver::solve(size_t m, uint32_t item, const InputStatistics&
     solved.statistics.output_norm = output_error(backend_, input.hessian(), original);
     solved.statistics.rounding_output_error = error_of(solved.weight);
     GptqResult result = gptq_quantize(
-        backend_, shift ? shifted(backend_, original, shift) : original, *factor,
+        backend_, guide.shift ? shifted(backend_, original, guide.shift) : original, *guide.factor,
         stored_column_scales(scheme, stored.by_suffix(), module.dtype, module.out(), module.in()),
         static_cast<size_t>(decision.gptq->block_size));
     stored.bytes[0] =

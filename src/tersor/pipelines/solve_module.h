@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 
 #include "tersor/compressors/compressor.h"
@@ -19,6 +20,13 @@ struct SolvedModule {
   bool fell_back = false;  // GPTQ was asked for, and the Hessian had no factor: rounded to nearest
 };
 
+// What calibration has found for the weights of an input.
+struct SolveGuide {
+  std::span<const float> importance;      // of columns, for imatrix_mse; empty: all alike
+  const HessianFactor* factor = nullptr;  // null: round to nearest
+  DeviceTensor shift;                     // of asymmetric_shift(), or empty
+};
+
 // Not thread-safe. Refers to its arguments.
 class ModuleSolver {
  public:
@@ -26,11 +34,10 @@ class ModuleSolver {
                RunOutput& output)
       : checkpoint_(checkpoint), plan_(plan), backend_(backend), pool_(pool), output_(output) {}
 
-  // Rounds module `m` under its scheme, by GPTQ where the plan says so and `factor` is there (null: to
-  // nearest), writes its tensors and journals them as item `item`. `input`: of what it reads; `shift`: of
-  // asymmetric_shift(), or empty. Throws Error(kInput) for a weight that is not finite.
-  SolvedModule solve(size_t m, uint32_t item, const InputStatistics& input, const HessianFactor* factor,
-                     const DeviceTensor& shift);
+  // Rounds module `m` under its scheme, by GPTQ where the plan says so and `guide` has a factor, writes its
+  // tensors and journals them as item `item`. `input`: of what it reads. Throws Error(kInput) for a weight
+  // that is not finite.
+  SolvedModule solve(size_t m, uint32_t item, const InputStatistics& input, const SolveGuide& guide);
 
  private:
   std::vector<std::byte> read_weight(size_t m) const;

@@ -196,10 +196,14 @@ PatternPlaces pattern_places(const RecipeSource& source, const YamlNode& node) {
 
 namespace {
 
-// The part that all quantizing modifiers have. `keys`: all that may stand in `node`; `observer`: of weights,
-// where the recipe leaves it open; empty: the preset's.
+// The observer of weights where a recipe leaves it open.
+using DefaultObserver = std::string(const QuantizationArgs& weights);
+
+// The part that all quantizing modifiers have. `keys`: all that may stand in `node`; `default_observer`: null
+// for the preset's.
 QuantizationModifier read_quantization(RecipeSource& source, const YamlNode& node, const std::string& type,
-                                       const std::vector<std::string>& keys, const std::string& observer) {
+                                       const std::vector<std::string>& keys,
+                                       DefaultObserver* default_observer) {
   if (const auto group = std::ranges::find(node.entries, "group", &YamlEntry::key);
       group != node.entries.end()) {
     throw usage_error(
@@ -212,10 +216,11 @@ QuantizationModifier read_quantization(RecipeSource& source, const YamlNode& nod
   modifier.groups = read_groups(source, node);
   ObserverChoice observers = read_observers(source, node);
   const bool presets = find_set(node, "config_groups") == nullptr;
-  if (!observer.empty() && !observers.weights) {
+  if (default_observer != nullptr && !observers.weights) {
     // Observers of config groups are what the recipe says; those of presets are nobody's choice.
     for (QuantizationScheme& group : modifier.groups) {
-      if (group.weights && (presets || !group.weights->observer)) group.weights->observer = observer;
+      if (group.weights && (presets || !group.weights->observer))
+        group.weights->observer = default_observer(*group.weights);
     }
   }
   for (QuantizationScheme& group : modifier.groups) choose_observers(group, observers);
@@ -291,14 +296,14 @@ void read_actorder_of_gptq(RecipeSource& source, const YamlNode& node, Quantizat
 }  // namespace
 
 QuantizationModifier read_quantization_modifier(RecipeSource& source, const YamlNode& node) {
-  return read_quantization(source, node, "QuantizationModifier", kKeys, "");
+  return read_quantization(source, node, "QuantizationModifier", kKeys, nullptr);
 }
 
 GptqModifier read_gptq_modifier(RecipeSource& source, const YamlNode& node) {
   std::vector<std::string> keys = kKeys;
   keys.insert(keys.end(), kGptqKeys.begin(), kGptqKeys.end());
   GptqModifier modifier;
-  modifier.quantization = read_quantization(source, node, "GPTQModifier", keys, kGptqWeightObserver);
+  modifier.quantization = read_quantization(source, node, "GPTQModifier", keys, gptq_weight_observer);
   read_actorder_of_gptq(source, node, modifier.quantization);
   if (const YamlNode* v = find_set(node, "block_size")) {
     const int64_t size = read_int(source, "block_size", *v);

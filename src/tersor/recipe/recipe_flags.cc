@@ -127,7 +127,7 @@ Recipe recipe_from_flags(const RecipeFlags& flags) {
     if (!flags.observer.empty() && scheme.weights)
       scheme.weights->observer = observer_name("", flags.observer);
     if (gptq && scheme.weights) {
-      if (flags.observer.empty()) scheme.weights->observer = kGptqWeightObserver;
+      if (flags.observer.empty()) scheme.weights->observer = gptq_weight_observer(*scheme.weights);
       scheme.weights->actorder = ActOrder::kStatic;
     }
     modifier.quantization.groups.push_back(std::move(scheme));

@@ -224,7 +224,8 @@ TEST(Recipe, GptqOrdersItsColumnsAndSearchesScales) {
   const Modifier plain = read("scheme: W4A16");
   EXPECT_EQ(plain.gptq, GptqParameters{});
   EXPECT_EQ(plain.quantization.groups[0].weights->actorder, ActOrder::kStatic);
-  EXPECT_EQ(plain.quantization.groups[0].weights->observer, "memoryless_mse");
+  EXPECT_EQ(plain.quantization.groups[0].weights->observer, "imatrix_mse");
+  EXPECT_EQ(read("scheme: FP8").quantization.groups[0].weights->observer, "memoryless_mse");
   const Modifier chosen = read(
       "scheme: W4A16, actorder: null, block_size: 64, dampening_frac: 0.1, offload_hessians: true, observer: "
       "{weights: minmax}");

@@ -46,7 +46,8 @@ ResolvedRecipe resolve_recipe(const Recipe& recipe, std::span<const ModuleName> 
 std::vector<std::string> needs_calibration(const Recipe& recipe) {
   std::vector<std::string> needs;
   for (const Modifier& modifier : recipe.modifiers) {
-    std::vector<std::string> of_modifier = needs_calibration(modifier.quantization);
+    std::vector<std::string> of_modifier =
+        needs_calibration(modifier.quantization, modifier.gptq.has_value());
     if (modifier.gptq)
       of_modifier.insert(of_modifier.begin(), "GPTQModifier solves weights for the inputs they meet");
     for (std::string& need : of_modifier) {

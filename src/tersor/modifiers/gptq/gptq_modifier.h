@@ -1,6 +1,8 @@
 // GPTQModifier: what a recipe says beside schemes and targets.
 #pragma once
 
+#include <string>
+
 #include "tersor/quantization/quantization_scheme.h"
 
 namespace tersor {
@@ -16,8 +18,11 @@ struct GptqParameters {
   bool operator==(const GptqParameters&) const = default;
 };
 
-// The observer of weights where the recipe leaves it open. The reference takes minmax; mse is what the best
-// published tables use (docs/differences.md).
-inline constexpr const char* kGptqWeightObserver = "memoryless_mse";
+// The observer of weights where the recipe leaves it open. The Hessian's diagonal says for nothing which
+// columns matter, so scales are searched with it; it is what gives the smallest distance from the source
+// model (docs/accuracy.md). A scale over a whole tensor is searched over rows of several weights, without it.
+inline std::string gptq_weight_observer(const QuantizationArgs& weights) {
+  return weights.strategy == Strategy::kTensor ? "memoryless_mse" : "imatrix_mse";
+}
 
 }  // namespace tersor

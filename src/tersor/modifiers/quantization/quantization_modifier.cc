@@ -145,11 +145,11 @@ std::vector<SchemeAssignment> assign_schemes(const QuantizationModifier& modifie
   return assignments;
 }
 
-std::vector<std::string> needs_calibration(const QuantizationModifier& modifier) {
+std::vector<std::string> needs_calibration(const QuantizationModifier& modifier, bool solves_weights) {
   std::vector<std::string> needs;
   for (const QuantizationScheme& group : modifier.groups) {
     const std::string of = first_target(group);
-    if (group.weights && group.weights->observer == "imatrix_mse") {
+    if (group.weights && group.weights->observer == "imatrix_mse" && !solves_weights) {
       needs.push_back(
           fmt::format("the observer `imatrix_mse` weighs the weights of {} by their inputs (the observer "
                       "`memoryless_mse` does without)",

@@ -55,7 +55,8 @@ std::vector<SchemeAssignment> assign_schemes(const QuantizationModifier& modifie
                                              std::span<const ModuleName> modules);
 
 // The parts of the modifier that need calibration data, in words, each with what to use instead; empty:
-// data-free.
-std::vector<std::string> needs_calibration(const QuantizationModifier& modifier);
+// data-free. `solves_weights`: the weights are solved on data in any case, so that no observer of theirs is
+// named.
+std::vector<std::string> needs_calibration(const QuantizationModifier& modifier, bool solves_weights = false);
 
 }  // namespace tersor
