@@ -1,6 +1,8 @@
 #include "tersor/cli/arguments.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <limits>
 
 #include <CLI/CLI.hpp>
@@ -58,8 +60,6 @@ struct Raw {
   int64_t group_size = 0;
   std::string block_structure;
   std::string max_memory;
-  bool packing = false;
-  bool packing_given = false;
   bool no_special_tokens = false;
 };
 
@@ -77,15 +77,19 @@ void add_calibration(CLI::App* app, CalibrationSettings& c, Raw& raw) {
       ->check(count(kOneOrMore));
   app->add_option("--seed", c.seed, "Of --shuffle [0]");
   app->add_flag("--shuffle", c.shuffle, "Draw the samples from the whole dataset");
-  app->add_flag("--packing,!--no-packing", raw.packing,
-                "Join documents and cut them into samples of the full length [of text files]")
-      ->each([&raw](const std::string&) { raw.packing_given = true; });
+  CLI::Option* packing = app->add_flag_callback(
+      "--packing", [&c] { c.packing = true; },
+      "Join documents and cut them into samples of the full length [of text files]");
+  app->add_flag_callback(
+         "--no-packing", [&c] { c.packing = false; }, "Make a sample of each document [of records]")
+      ->excludes(packing);
   app->add_option(
       "--sequential-scope", c.sequential_scope,
       "Linears are calibrated after all quantized ones before them (stage), or those of earlier layers "
       "(layer) [stage]");
-  app->add_flag("!--no-propagate-error", c.propagate_error,
-                "Calibrate every layer on the source model's inputs");
+  app->add_flag_callback(
+      "--no-propagate-error", [&c] { c.propagate_error = false; },
+      "Calibrate every layer on the source model's inputs");
   app->add_option("--least-expert-tokens", c.least_expert_tokens,
                   "Round an expert to nearest that fewer calibration tokens reach [32]");
   app->add_flag("--calibrate-all-experts", c.calibrate_all_experts,
@@ -108,7 +112,9 @@ void add_request(CLI::App* app, Arguments& args, Raw& raw) {
   app->add_option("--ignore", r.ignore,
                   "Modules to leave as they are, e.g. lm_head or 're:.*mlp.gate$'; may be repeated")
       ->allow_extra_args(false);
-  app->add_option("--observer", r.observer, "How weight ranges are found: memoryless_minmax, mse");
+  app->add_option(
+      "--observer", r.observer,
+      "How weight ranges are found: memoryless_minmax, mse, or imatrix_mse on data [the scheme's own]");
   app->add_option("--method", r.method, "How weights are rounded: rtn (to nearest) or gptq [rtn]");
   app->add_flag("--asymmetric-calibration", r.asymmetric_calibration,
                 "Of gptq: keep to the outputs of the source model's own inputs (GPTAQ)");
@@ -189,28 +195,7 @@ CLI::App* add_tokenize(CLI::App& app, Arguments& args, Raw& raw) {
   return tokenize;
 }
 
-// Every flag and command of `app`, for suggestions.
-std::vector<std::string> known_words(const CLI::App& app) {
-  std::vector<std::string> words;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
-  }
-  for (const CLI::App* sub : app.get_subcommands(nullptr)) words.push_back(sub->get_name());
-  return words;
-}
-
-}  // namespace
-
-Arguments parse_arguments(int argc, const char* const* argv, std::string& help) {
-  Arguments args;
-  Raw raw;
-  CLI::App app(
-      "Compresses Hugging Face checkpoints into compressed-tensors checkpoints for vLLM and Transformers.",
-      "tersor");
-  app.footer(kFooter);
-  app.require_subcommand(1);
-  app.set_version_flag("--version", std::string(version()), "Print the version");
-
+CLI::App* add_compress(CLI::App& app, Arguments& args, Raw& raw) {
   CLI::App* compress =
       app.add_subcommand("compress", "Compress a checkpoint; goes on where a killed run stopped");
   add_request(compress, args, raw);
@@ -228,17 +213,26 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
       ->allow_extra_args(false);
   compress->add_option("--log-json", args.log_json,
                        "Write the plan, the progress and the summary as JSON lines");
+  return compress;
+}
 
+CLI::App* add_plan(CLI::App& app, Arguments& args, Raw& raw) {
   CLI::App* plan = app.add_subcommand("plan", "Show what compress would do, from headers alone");
   add_request(plan, args, raw);
   plan->add_flag("--json", args.json, "Print JSON");
   plan->add_flag("--allow-unloadable", args.request.allow_unloadable,
                  "Exit with 0 even if the result would not load");
+  return plan;
+}
 
+CLI::App* add_inspect(CLI::App& app, Arguments& args) {
   CLI::App* inspect = app.add_subcommand("inspect", "Show what a checkpoint holds: schemes, shapes, sizes");
   inspect->add_option("folder", args.folder, "Checkpoint folder or Hub id")->required();
   inspect->add_flag("--json", args.json, "Print JSON");
+  return inspect;
+}
 
+CLI::App* add_verify(CLI::App& app, Arguments& args) {
   CLI::App* verify =
       app.add_subcommand("verify", "Read a compressed checkpoint back and compare it with its source");
   verify->add_option("folder", args.folder, "Compressed checkpoint")->required();
@@ -246,14 +240,77 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
   verify->add_option("--threads", args.request.threads, "Threads [one per CPU]")->check(thread_count());
   verify->add_flag("--json", args.json, "Print JSON");
   verify->add_flag("--quiet", args.quiet, "Print failures only");
+  return verify;
+}
 
-  CLI::App* generate = add_generate(app, args);
-  CLI::App* eval = add_eval(app, args, raw);
-  CLI::App* tokenize = add_tokenize(app, args, raw);
+CLI::App* add_version(CLI::App& app, Arguments& args) {
   CLI::App* version = app.add_subcommand("version", "Print the version");
   version->add_flag("--verbose", args.verbose, "And what this machine computes with");
-  for (CLI::App* sub : {compress, plan, inspect, verify, generate, eval, tokenize, version})
-    sub->footer(kFooter);
+  return version;
+}
+
+// "did you mean `--json`? " for a word that is no flag or command of `app`; empty where none is near. Dashes
+// do not count: they would make any two short flags alike.
+std::string suggestion(std::string word, const CLI::App& app) {
+  std::vector<std::string> flags, commands;
+  for (const CLI::Option* option : app.get_options())
+    std::ranges::copy(option->get_lnames(), std::back_inserter(flags));
+  for (const CLI::App* sub : app.get_subcommands(nullptr)) commands.push_back(sub->get_name());
+  word.erase(0, word.find_first_not_of('-'));
+  std::vector<std::string> near = nearest_names(word, commands);
+  for (const std::string& flag : nearest_names(word, flags)) near.push_back("--" + flag);
+  return near.empty() ? "" : fmt::format("did you mean {}? ", quoted_list(near));
+}
+
+Error explained(const CLI::ParseError& e, const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  const CLI::App& where = chosen.empty() ? app : *chosen.front();
+  std::string hint;
+  for (const std::string& word : where.remaining()) {
+    if (hint.empty()) hint = suggestion(word, where);
+  }
+  return usage_error(e.what(), fmt::format("{}`tersor {}--help` lists what there is", hint,
+                                           chosen.empty() ? "" : chosen.front()->get_name() + " "));
+}
+
+// What the words that CLI11 leaves as text mean.
+void interpret(const Raw& raw, Arguments& args) {
+  args.tokenize.special_tokens = !raw.no_special_tokens;
+  if (raw.group_size != 0) args.request.group_size = raw.group_size;
+  if (!raw.block_structure.empty()) args.request.block_structure = parse_block(raw.block_structure);
+  if (raw.max_memory.empty()) return;
+  const auto bytes = parse_bytes(raw.max_memory);
+  if (!bytes) {
+    throw usage_error(fmt::format("--max-memory: `{}` is no size", raw.max_memory),
+                      "give a number and a unit: `--max-memory 1GiB`, `800MB`");
+  }
+  args.eval.max_memory = *bytes;
+  args.request.calibration.max_memory = *bytes;
+}
+
+}  // namespace
+
+Arguments parse_arguments(int argc, const char* const* argv, std::string& help) {
+  Arguments args;
+  Raw raw;
+  CLI::App app(
+      "Compresses Hugging Face checkpoints into compressed-tensors checkpoints for vLLM and Transformers.",
+      "tersor");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(version()), "Print the version");
+
+  const std::array<std::pair<CLI::App*, Command>, 8> commands = {{
+      {add_compress(app, args, raw), Command::kCompress},
+      {add_plan(app, args, raw), Command::kPlan},
+      {add_inspect(app, args), Command::kInspect},
+      {add_verify(app, args), Command::kVerify},
+      {add_generate(app, args), Command::kGenerate},
+      {add_eval(app, args, raw), Command::kEval},
+      {add_tokenize(app, args, raw), Command::kTokenize},
+      {add_version(app, args), Command::kVersion},
+  }};
+  for (const auto& [sub, command] : commands) sub->footer(kFooter);
 
   try {
     app.parse(argc, argv);
@@ -264,38 +321,12 @@ Arguments parse_arguments(int argc, const char* const* argv, std::string& help) 
     args.command = Command::kVersion;
     return args;
   } catch (const CLI::ParseError& e) {
-    const auto chosen = app.get_subcommands();
-    const CLI::App& where = chosen.empty() ? app : *chosen.front();
-    std::string hint;
-    for (const std::string& word : where.remaining()) {
-      if (const auto near = nearest_names(word, known_words(where)); !near.empty())
-        hint = fmt::format("did you mean {}? ", quoted_list(near));
-    }
-    throw usage_error(e.what(), fmt::format("{}`tersor {}--help` lists what there is", hint,
-                                            chosen.empty() ? "" : chosen.front()->get_name() + " "));
+    throw explained(e, app);
   }
-  const std::string name = app.get_subcommands().front()->get_name();
-  args.command = name == "compress"   ? Command::kCompress
-                 : name == "plan"     ? Command::kPlan
-                 : name == "inspect"  ? Command::kInspect
-                 : name == "verify"   ? Command::kVerify
-                 : name == "generate" ? Command::kGenerate
-                 : name == "eval"     ? Command::kEval
-                 : name == "tokenize" ? Command::kTokenize
-                                      : Command::kVersion;
-  args.tokenize.special_tokens = !raw.no_special_tokens;
-  if (raw.packing_given) args.request.calibration.packing = raw.packing;
-  if (raw.group_size != 0) args.request.group_size = raw.group_size;
-  if (!raw.block_structure.empty()) args.request.block_structure = parse_block(raw.block_structure);
-  if (!raw.max_memory.empty()) {
-    const auto bytes = parse_bytes(raw.max_memory);
-    if (!bytes) {
-      throw usage_error(fmt::format("--max-memory: `{}` is no size", raw.max_memory),
-                        "give a number and a unit: `--max-memory 1GiB`, `800MB`");
-    }
-    args.eval.max_memory = *bytes;
-    args.request.calibration.max_memory = *bytes;
+  for (const auto& [sub, command] : commands) {
+    if (sub->parsed()) args.command = command;
   }
+  interpret(raw, args);
   return args;
 }
 

@@ -74,6 +74,25 @@ TEST(Arguments, MisspeltFlagsGetTheirNeighbours) {
   EXPECT_EQ(error_of({"plan", "M", "--threads", "0"}).code(), ErrorCode::kUsage);
 }
 
+TEST(Arguments, SuggestionsCountNoDashes) {
+  EXPECT_EQ(error_of({"plan", "M", "--frob"}).help(), "`tersor plan --help` lists what there is");
+  EXPECT_EQ(error_of({"plan", "M", "--jsn"}).help(),
+            "did you mean `--json`? `tersor plan --help` lists what there is");
+  EXPECT_EQ(error_of({"compres"}).help(), "did you mean `compress`? `tersor --help` lists what there is");
+}
+
+TEST(Arguments, SwitchesHaveTwoSides) {
+  EXPECT_EQ(parse({"plan", "M"}).request.calibration.packing, std::nullopt);
+  EXPECT_EQ(parse({"plan", "M", "--packing"}).request.calibration.packing, true);
+  EXPECT_EQ(parse({"plan", "M", "--no-packing"}).request.calibration.packing, false);
+  EXPECT_EQ(error_of({"plan", "M", "--packing", "--no-packing"}).code(), ErrorCode::kUsage);
+  EXPECT_TRUE(parse({"plan", "M"}).request.calibration.propagate_error);
+  EXPECT_FALSE(parse({"plan", "M", "--no-propagate-error"}).request.calibration.propagate_error);
+  std::string help;
+  parse({"compress", "--help"}, &help);
+  EXPECT_EQ(help.find("{false}"), std::string::npos) << help;
+}
+
 TEST(Arguments, GenerateTakesAllItsFlags) {
   const Arguments args = parse({"generate",      "MODEL", "--prompt", "Hello", "--max-new-tokens", "7",
                                 "--temperature", "0.5",   "--top-p",  "0.9",   "--seed",           "3",

@@ -87,6 +87,7 @@ std::string to_text(const PlanReport& r) {
                                 format_bytes(c.disk))});
   }
   out += totals.text();
+  for (const std::string& note : r.notes) out += fmt::format("note: {}\n", note);
   for (const std::string& file : r.skipped_files) out += fmt::format("note: not carried over: {}\n", file);
   for (const LoadProblem& p : r.problems) out += "\n" + problem_text(p);
   if (!r.loads_in.empty()) out += fmt::format("\nloads in {}\n", fmt::join(r.loads_in, " and "));
@@ -182,10 +183,7 @@ std::string to_text(const VerifyReport& r) {
   out += "checked: " + r.checks + "\n";
   for (const std::string& note : r.notes) out += "note: " + note + "\n";
   for (const std::string& failure : r.failures) out += "failed: " + failure + "\n";
-  out += r.failures.empty()
-             ? "verified\n"
-             : fmt::format("{} failure{}\n", r.failures.size(), r.failures.size() == 1 ? "" : "s");
-  return out;
+  return out + (r.failures.empty() ? "verified\n" : "NOT verified\n");
 }
 
 std::string to_text(const GenerateReport& r) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <memory>
 
 #include <fmt/format.h>
@@ -219,11 +220,8 @@ int run(int argc, const char* const* argv) {
   try {
     std::string help;
     const Arguments args = parse_arguments(argc, argv, help);
-    if (!help.empty()) {
-      print(help);
-      return kDone;
-    }
-    const int status = dispatch(args);
+    if (!help.empty()) print(help);
+    const int status = help.empty() ? dispatch(args) : kDone;
     require_written(stdout, "the standard output");
     return status;
   } catch (const Error& e) {
@@ -232,6 +230,10 @@ int run(int argc, const char* const* argv) {
     return static_cast<int>(e.code());
   } catch (const std::bad_alloc&) {
     write(stderr, "error: out of memory\nhelp: use fewer threads: `--threads 1`\n");
+    return static_cast<int>(ErrorCode::kRuntime);
+  } catch (const std::filesystem::filesystem_error& e) {  // a name too long, a current folder that is gone
+    const std::string path = e.path1().empty() ? "the current folder" : e.path1().string();
+    write(stderr, without_controls(fmt::format("error: cannot look at {}: {}\n", path, e.code().message())));
     return static_cast<int>(ErrorCode::kRuntime);
   } catch (const std::exception& e) {
     write(

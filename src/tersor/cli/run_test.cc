@@ -29,5 +29,24 @@ TEST(Run, ControlCharactersInNamesAreShownInTextAndStayInJson) {
   EXPECT_NE(parse_json(json, "stdout").dump().find("model.a\\u001b[31m"), std::string::npos) << json;
 }
 
+// What a command that fails prints on stderr.
+std::string refused(std::vector<const char*> words, int expected_status) {
+  words.insert(words.begin(), "tersor");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(run(static_cast<int>(words.size()), words.data()), expected_status);
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(Run, NamesTooLongAreNoDefectOfTheProgram) {
+  const TempFolder folder;
+  const toy::Sizes sizes;
+  toy::write_checkpoint(folder / "model", toy::llama_config(sizes), toy::llama_tensors(sizes), 1);
+  const std::string model = (folder / "model").string(), name(300, 'x'), path = (folder / name).string();
+  EXPECT_EQ(refused({"compress", model.c_str(), "-o", path.c_str(), "--scheme", "W8A8", "--quiet"}, 1),
+            "error: cannot look at " + path + ": File name too long\n");
+  EXPECT_EQ(refused({"plan", model.c_str(), "--recipe", path.c_str()}, 2),
+            "error: there is no recipe " + path + "\nhelp: check the path given to `--recipe`\n");
+}
+
 }  // namespace
 }  // namespace tersor

@@ -206,7 +206,7 @@ TEST(Compressor, KernelsDoNotShowInTheBytes) {
     const CompressedWeight out = compress_all(s.scheme, weight, observation, 32, cpu_quantize_kernels());
     EXPECT_EQ(out.tensors, expected.tensors) << s.name;
     const double error = expected.statistics.squared_error;
-    EXPECT_NEAR(out.statistics.squared_error, error, error * (70 * 192 / 16) * 0x1p-24) << s.name;
+    EXPECT_NEAR(out.statistics.squared_error, error, error * (70 * 192 / 16.0) * 0x1p-24) << s.name;
   }
 }
 

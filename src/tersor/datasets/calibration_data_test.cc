@@ -266,7 +266,7 @@ TEST(Calibration, BrokenDataIsRefusedWithItsPlace) {
       {"two.jsonl", "{\"text\": \"a\"} {\"text\": \"b\"}", ErrorCode::kInput, "two.jsonl:2: not valid JSON",
        ""},
       {"nul.jsonl", "{\"text\": \"a\\u0000\"}\x01", ErrorCode::kInput, "nul.jsonl:2: not valid JSON", ""},
-      {"list.jsonl", "[1]", ErrorCode::kInput, "list.jsonl:2: expected a JSON object, found array", ""},
+      {"list.jsonl", "[1]", ErrorCode::kInput, "list.jsonl:2: expected a JSON object, found an array", ""},
       {"column.jsonl", R"({"prompt": "a", "answer": "b"})", ErrorCode::kInput,
        "column.jsonl:2: there is no column `text`; the record has `prompt` and `answer`", "--text-column"},
       {"number.jsonl", R"({"text": 3})", ErrorCode::kInput, "the column `text` holds a number", ""},

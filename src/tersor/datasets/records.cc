@@ -159,7 +159,7 @@ RecordFile open_records(const fs::path& path) {
 Document record_document(const OrderedJson& record, const std::string& text_column,
                          const std::string& place) {
   if (!record.is_object()) {
-    throw input_error(fmt::format("{}: expected a JSON object, found {}", place, record.type_name()),
+    throw input_error(fmt::format("{}: expected a JSON object, found {}", place, json_kind(record)),
                       "each record is an object such as {\"text\": \"…\"} or {\"messages\": […]}");
   }
   std::string name;
@@ -182,7 +182,7 @@ Document record_document(const OrderedJson& record, const std::string& text_colu
       fmt::format("{}: the column `{}` holds {}; expected text, a list of chat messages or of token ids",
                   place, printable(name),
                   value.is_array() ? fmt::format("a list of {}s", value.front().type_name())
-                                   : fmt::format("a {}", value.type_name())),
+                                   : std::string(json_kind(value))),
       "name another column: `--text-column NAME`");
 }
 

@@ -294,6 +294,50 @@ TEST_F(OneshotTest, NonFiniteWeightsAreNamed) {
   }
 }
 
+// The range of an asymmetric scheme is twice the largest weight: beyond what the scale's dtype holds.
+TEST_F(OneshotTest, WeightsTooLargeForTheirSchemeAreNamed) {
+  auto tensors = toy::llama_tensors(sizes_, DType::kF16);
+  for (auto& t : tensors) {
+    if (t.name != "model.layers.0.mlp.down_proj.weight") continue;
+    const uint16_t most = float16_from(65504).bits, least = float16_from(-65504).bits;
+    std::memcpy(&t.bytes[256], &most, 2);
+    std::memcpy(&t.bytes[258], &least, 2);
+  }
+  toy::write_checkpoint(folder_ / "model", toy::llama_config(sizes_), tensors, 3);
+  request_.scheme = "W4A16_ASYM";
+  const Error error = error_of(to("out"));
+  EXPECT_EQ(error.code(), ErrorCode::kInput);
+  EXPECT_THAT(error.what(), ::testing::HasSubstr("`model.layers.0.mlp.down_proj.weight` in "));
+  EXPECT_THAT(error.what(), ::testing::HasSubstr("values too large for int4 group 64 asymmetric"));
+  EXPECT_THAT(error.help(), ::testing::HasSubstr("`--ignore model.layers.0.mlp.down_proj`"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
+  request_.scheme = "W4A16";
+  oneshot(request_, to("out"));
+  EXPECT_TRUE(verify(folder_ / "out", request_.model).failures.empty());
+}
+
+TEST_F(OneshotTest, ARecipeThatQuantizesNothingSaysWhy) {
+  request_.ignore.clear();
+  request_.targets = {"lm_head"};
+  const Error tied = error_of(to("out"));
+  EXPECT_EQ(tied.code(), ErrorCode::kUsage);
+  EXPECT_THAT(tied.what(), ::testing::HasSubstr("no module of this checkpoint: lm_head: tied to "));
+  request_.targets.clear();
+  request_.ignore = {"re:.*"};
+  EXPECT_THAT(error_of(to("out")).what(), ::testing::HasSubstr(" more: ignored by `re:.*`"));
+}
+
+TEST_F(OneshotTest, DataThatNothingLooksAtIsTold) {
+  EXPECT_TRUE(plan(request_).notes.empty());
+  request_.calibration.dataset = "chats.jsonl";
+  request_.calibration.packing = true;
+  ASSERT_EQ(plan(request_).notes.size(), 1u);
+  EXPECT_THAT(plan(request_).notes[0],
+              ::testing::StartsWith("`--dataset` and `--packing` without effect: nothing of the recipe"));
+  request_.method = "gptq";
+  EXPECT_TRUE(plan(request_).notes.empty());
+}
+
 TEST_F(OneshotTest, AFullDiskIsToldAndNothingAppears) {
   const pid_t child = ::fork();
   if (child == 0) {

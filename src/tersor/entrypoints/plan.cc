@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <map>
 #include <tuple>
+#include <utility>
 
+#include <fmt/format.h>
+
+#include "tersor/base/text.h"
 #include "tersor/entrypoints/predict_calibration.h"
 #include "tersor/entrypoints/session.h"
 
@@ -82,6 +86,29 @@ double predict_seconds(const Session& session) {
   return std::max(compute / static_cast<double>(session.threads), disk);
 }
 
+// Flags about calibration data that were given; max_memory, which holds without data too, is left out.
+std::vector<std::string> data_flags(const CalibrationSettings& given) {
+  const CalibrationSettings none;
+  const std::pair<const char*, bool> flags[] = {
+      {"--dataset", given.dataset != none.dataset},
+      {"--text-column", given.text_column != none.text_column},
+      {"--split", given.split != none.split},
+      {"--samples", given.samples != none.samples},
+      {"--max-seq-length", given.max_seq_length != none.max_seq_length},
+      {"--seed", given.seed != none.seed},
+      {"--shuffle", given.shuffle},
+      {"--packing", given.packing.has_value()},
+      {"--sequential-scope", given.sequential_scope != none.sequential_scope},
+      {"--no-propagate-error", !given.propagate_error},
+      {"--least-expert-tokens", given.least_expert_tokens != none.least_expert_tokens},
+  };
+  std::vector<std::string> names;
+  for (const auto& [flag, was_given] : flags) {
+    if (was_given) names.push_back(flag);
+  }
+  return names;
+}
+
 }  // namespace
 
 PlanReport report_of(const Session& session) {
@@ -103,6 +130,12 @@ PlanReport report_of(const Session& session) {
   report.source_bytes = plan.source_bytes;
   for (const SkippedFile& file : session.checkpoint.skipped_files)
     report.skipped_files.push_back(file.relative_path + ": " + file.reason);
+  const std::vector<std::string> unused = data_flags(session.calibration);
+  if (!plan.calibration && !unused.empty()) {
+    report.notes.push_back(fmt::format(
+        "{} without effect: nothing of the recipe looks at calibration data (`--method gptq` would)",
+        quoted_list(unused, "and")));
+  }
   report.threads = session.threads;
   if (!plan.writable) return report;
   for (const PlannedShard& shard : plan.shards) report.tensors += shard.tensors.size();

@@ -60,6 +60,7 @@ struct PlanReport {
   double seconds = 0;                                // predicted: kernels measured on this CPU, disk as below
   std::optional<CalibrationPrediction> calibration;  // included in peak_memory and seconds
   double disk_bytes_per_second = 0;                  // what the prediction assumes of the disk
+  std::vector<std::string> notes;                    // what was asked for and has no effect
   std::vector<std::string>
       skipped_files;  // files beside the shards that are not carried over, with the reason
 };

@@ -67,6 +67,7 @@ std::string to_json(const PlanReport& r) {
                     {"seconds", r.seconds},
                     {"disk_bytes_per_second", r.disk_bytes_per_second},
                     {"calibration", calibration},
+                    {"notes", r.notes},
                     {"skipped_files", r.skipped_files}});
 }
 

@@ -29,7 +29,8 @@ Recipe recipe_of(const CompressionRequest& request) {
           "belong to `--scheme`, not to `--recipe`",
           "write them into the recipe");
     }
-    if (!std::filesystem::exists(request.recipe_file))
+    std::error_code error;
+    if (!std::filesystem::exists(request.recipe_file, error))
       throw usage_error("there is no recipe " + request.recipe_file, "check the path given to `--recipe`");
     recipe = read_recipe_file(request.recipe_file);
   } else {

@@ -53,7 +53,7 @@ ConfigCheck check_planned_texts(const Checkpoint& output, const CompressionPlan&
     try {
       const Json found = name == "config.json" ? output.config : read_json_file(output.folder / name);
       for (const std::string& difference : json_differences(found, parse_json(text, name)))
-        check.failures.push_back(name + ": " + difference);
+        check.failures.push_back(fmt::format("{}: {}", name, difference));
     } catch (const Error& e) {
       check.failures.push_back(e.what());
     }

@@ -40,6 +40,9 @@ Error io_error(ErrorCode code, std::string_view what, const std::filesystem::pat
     case ENFILE:
       help = "allow more open files (`ulimit -n 65536`) and run the command again";
       break;
+    case ENAMETOOLONG:
+      help = "give a shorter name";
+      break;
     case EIO:
       help = "the disk or the network behind it failed; the system's log (`dmesg`) says more";
       break;

@@ -70,6 +70,19 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
+// Branches and tags whose commit is there.
+std::vector<std::string> branches_in(const fs::path& repository) {
+  std::vector<std::string> names = names_in(repository / "refs");
+  std::error_code error;
+  std::erase_if(names, [&](const std::string& name) {
+    const fs::path ref = repository / "refs" / name;
+    if (!fs::is_regular_file(ref, error)) return true;
+    const std::string commit = first_line(ref);
+    return !is_safe_name(commit, 1) || !fs::is_directory(repository / "snapshots" / commit, error);
+  });
+  return names;
+}
+
 // The snapshot of a repository in the cache. `kind` is how the cache's folders call it ("models"), `noun` how
 // messages do; `what` else may be given.
 fs::path snapshot_folder(const std::string& name, std::string_view kind, std::string_view noun,
@@ -100,7 +113,7 @@ fs::path snapshot_folder(const std::string& name, std::string_view kind, std::st
     snapshot = repository / "snapshots" / commit;
   }
   if (!fs::is_directory(snapshot, error)) {
-    std::vector<std::string> known = names_in(repository / "refs");
+    std::vector<std::string> known = branches_in(repository);
     std::ranges::copy(names_in(repository / "snapshots"), std::back_inserter(known));
     throw input_error(fmt::format("the Hugging Face cache {} holds {}, but not its revision `{}`",
                                   cache.string(), id->repository, id->revision),

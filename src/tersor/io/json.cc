@@ -125,7 +125,13 @@ std::string json_text(const Json& value) {
 }
 
 std::string_view json_kind(const Json& value) {
-  return value.is_binary() ? "a number beyond 64 bits" : value.type_name();
+  if (value.is_binary()) return "a number beyond 64 bits";
+  if (value.is_number()) return "a number";
+  if (value.is_string()) return "a string";
+  if (value.is_boolean()) return "a boolean";
+  if (value.is_array()) return "an array";
+  if (value.is_object()) return "an object";
+  return "null";
 }
 
 }  // namespace tersor

@@ -31,7 +31,7 @@ std::string dump_json(const Json& value);
 
 // A value in one line, for messages.
 std::string json_text(const Json& value);
-// "number", "object", …: its type, for messages.
+// "a number", "an object", …: its type, for messages.
 std::string_view json_kind(const Json& value);
 
 }  // namespace tersor

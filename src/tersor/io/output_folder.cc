@@ -29,8 +29,11 @@ fs::path normal_path(const fs::path& path) {
   if (path.empty()) throw usage_error("the output folder's name is empty");
   fs::path normal = fs::absolute(path).lexically_normal();
   if (!normal.has_filename()) normal = normal.parent_path();
-  if (!fs::is_symlink(fs::symlink_status(normal))) return normal;
   std::error_code error;
+  const fs::file_status status = fs::symlink_status(normal, error);
+  if (status.type() == fs::file_type::none)
+    throw io_error(ErrorCode::kRuntime, "look at", normal, error.value());
+  if (!fs::is_symlink(status)) return normal;
   const fs::path target = fs::canonical(normal, error);
   if (error)
     throw usage_error(fmt::format("{} is a link to nothing", normal.string()), "give another output folder");

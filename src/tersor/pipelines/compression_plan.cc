@@ -46,6 +46,27 @@ void check_quantizable(const SourceModule& module, const Checkpoint& checkpoint,
       skip);
 }
 
+// "lm_head: tied to model.embed_tokens; model.norm and 20 more: …": the rarest reasons first, since they tell
+// most.
+std::string why_none(const CompressionPlan& plan) {
+  constexpr size_t kReasons = 3;
+  std::map<std::string, std::vector<size_t>> modules;
+  for (size_t m = 0; m < plan.decisions.size(); ++m) {
+    const SourceModule& module = plan.inventory.modules[m];
+    if (module.is_matrix() || !module.has_weight) modules[plan.decisions[m].reason].push_back(m);
+  }
+  if (modules.empty()) return "it holds no matrix";
+  std::vector<std::pair<std::string, std::vector<size_t>>> reasons(modules.begin(), modules.end());
+  std::ranges::stable_sort(reasons, {}, [](const auto& reason) { return reason.second.size(); });
+  std::string text;
+  for (const auto& [reason, which] : std::span(reasons).first(std::min(kReasons, reasons.size()))) {
+    text +=
+        fmt::format("{}{}{}: {}", text.empty() ? "" : "; ", plan.inventory.modules[which.front()].name.name,
+                    which.size() > 1 ? fmt::format(" and {} more", which.size() - 1) : "", reason);
+  }
+  return text;
+}
+
 // Returns the recipe's kv_cache_scheme.
 std::optional<QuantizationArgs> decide(const Checkpoint& checkpoint, const Recipe& recipe,
                                        CompressionPlan& plan) {
@@ -85,8 +106,8 @@ std::optional<QuantizationArgs> decide(const Checkpoint& checkpoint, const Recip
     plan.quantized_source += *num_bytes(module.shape, module.dtype);
   }
   if (plan.schemes.empty() && !resolved.kv_cache_scheme) {
-    throw usage_error("the recipe quantizes no module of this checkpoint",
-                      "`tersor plan` lists the modules that are there and why each is left as it is");
+    throw usage_error("the recipe quantizes no module of this checkpoint: " + why_none(plan),
+                      "`tersor inspect` lists the modules that are there");
   }
   if (renamed) make_targets_portable(plan);
   return resolved.kv_cache_scheme;

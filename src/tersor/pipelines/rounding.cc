@@ -11,6 +11,7 @@
 #include "tersor/parallel/thread_pool.h"
 #include "tersor/pipelines/progress_meter.h"
 #include "tersor/pipelines/range_exchange.h"
+#include "tersor/pipelines/storable.h"
 #include "tersor/pipelines/work_items.h"
 
 namespace tersor {
@@ -133,17 +134,11 @@ class RoundingRun {
     return plan_.schemes[*plan_.decisions[item.subject].scheme];
   }
 
-  void require_finite(bool finite, const WorkItem& item) const {
-    if (finite) return;
-    const SourceModule& m = plan_.inventory.modules[item.subject];
-    throw input_error(
-        fmt::format("`{}.weight` in {} holds a NaN or an infinity (rows {} to {})", m.name.name,
-                    (checkpoint_.folder / checkpoint_.shards[item.shard].file_name).string(), item.begin,
-                    item.begin + item.count - 1),
-        fmt::format(
-            "the checkpoint is damaged or was trained to overflow: download it again, or leave the module "
-            "as it is: {}",
-            flags_to_ignore(plan_.inventory, m.name.name)));
+  // "model.safetensors (rows 0 to 511)".
+  std::string place_of(const WorkItem& item) const {
+    return fmt::format("{} (rows {} to {})",
+                       (checkpoint_.folder / checkpoint_.shards[item.shard].file_name).string(), item.begin,
+                       item.begin + item.count - 1);
   }
 
   void observe(uint32_t index, Worker& worker) {
@@ -151,7 +146,7 @@ class RoundingRun {
     const Observation& before = ranges_->before_pass(item.group, item.pass);
     const WeightView rows = read_rows(item, worker);
     Observation seen = observe_rows(scheme_of(item), rows, item.pass, before, kernels_, worker.scratch);
-    require_finite(seen.finite, item);
+    require_finite(seen.finite, plan_.inventory.modules[item.subject], place_of(item), plan_.inventory);
     ranges_->put(item, index, std::move(seen));
   }
 
@@ -164,7 +159,7 @@ class RoundingRun {
     const WeightView rows = read_rows(item, worker);
     const BlockStatistics block = compress_rows(scheme, m.out(), item.begin, rows, observation, kernels_,
                                                 worker.scratch, worker.pieces);
-    require_finite(block.finite, item);
+    require_storable(block, scheme, m, place_of(item), plan_.inventory);
     JournalRecord record{.item = index,
                          .statistics = {block.squared_error, block.squared_norm, block.zero_groups},
                          .extents = {}};

@@ -6,6 +6,7 @@
 
 #include "tersor/base/error.h"
 #include "tersor/compressors/compressor.h"
+#include "tersor/pipelines/storable.h"
 #include "tersor/pipelines/work_items.h"
 #include "tersor/quantization/fused_modules.h"
 
@@ -193,13 +194,9 @@ SolvedModule ModuleSolver::solve(size_t m, uint32_t item, const InputStatistics&
 
   StoredWeight stored(scheme, module);
   const BlockStatistics rounded = round_weight(scheme, module, weight, observation, pool_, stored);
-  if (!rounded.finite) {
-    throw input_error(
-        fmt::format("`{}.weight` holds a NaN or an infinity", module.name.name),
-        fmt::format("the checkpoint is damaged or was trained to overflow: download it again, or leave the "
-                    "module as it is: {}",
-                    flags_to_ignore(plan_.inventory, module.name.name)));
-  }
+  require_storable(rounded, scheme, module,
+                   (checkpoint_.folder / checkpoint_.shards[module.place.shard].file_name).string(),
+                   plan_.inventory);
   SolvedModule solved;
   solved.statistics = {.squared_error = rounded.squared_error,
                        .squared_norm = rounded.squared_norm,

@@ -16,8 +16,6 @@
 namespace tersor {
 namespace {
 
-using testing::HasSubstr;
-
 const std::filesystem::path kFolder = std::filesystem::path(TERSOR_SOURCE_DIR) / "tests/tokenizer";
 
 const Json& golden() {

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
 #include "tersor/io/json_tree.h"
+#include "tersor/io/python_numbers.h"
 
 namespace tersor {
 namespace {
@@ -87,7 +89,9 @@ class IndexParser {
     return scalar([&] { tree_.number_unsigned(value); });
   }
   bool number_float(double value, const std::string& text) {
-    return scalar([&] { tree_.number_float(value, text); });
+    bool is_number = false;
+    scalar([&] { is_number = tree_.number_float(value, text); });
+    return is_number;
   }
   bool binary(Json::binary_t& /*value*/) { return false; }  // JSON has none
   bool parse_error(size_t position, const std::string& token, const Json::exception& error) {
@@ -152,25 +156,36 @@ class IndexParser {
 }  // namespace
 
 SafetensorsIndex parse_safetensors_index(std::string_view text, const std::string& origin) {
-  IndexParser parser(origin);
+  std::optional<IndexParser> parser;
+  const auto parse = [&] {
+    parser.emplace(origin);
+    return Json::sax_parse(text.begin(), text.end(), &*parser);
+  };
   const bool has_nul = text.find('\0') != text.npos;  // the parser would take it for the end of the text
-  if (has_nul || !Json::sax_parse(text.begin(), text.end(), &parser)) {
-    const std::string problem = json_problem(text, parser.error_position());
+  bool parsed = parse() && !has_nul;
+  // Python writes NaN and Infinity where `metadata` holds them, which are no JSON.
+  const auto spelled = parsed || has_nul ? std::nullopt : spell_python_floats(text);
+  if (spelled) {
+    text = *spelled;
+    parsed = parse();
+  }
+  if (!parsed) {
+    const std::string problem = json_problem(text, parser->error_position());
     throw input_error(fmt::format("{}: {}", origin, problem),
                       problem.starts_with("ends") ? "the download is incomplete: run it again" : kDamaged);
   }
-  if (!parser.has_weight_map) throw input_error(fmt::format("{}: it has no `weight_map`", origin), kDamaged);
-  if (parser.entries.empty())
+  if (!parser->has_weight_map) throw input_error(fmt::format("{}: it has no `weight_map`", origin), kDamaged);
+  if (parser->entries.empty())
     throw input_error(fmt::format("{}: its `weight_map` is empty", origin), kDamaged);
 
   SafetensorsIndex index;
-  index.metadata = std::move(parser.metadata);
-  std::vector<uint32_t> sorted_number(parser.files.size());
-  for (auto& [file, number] : parser.files) {
+  index.metadata = std::move(parser->metadata);
+  std::vector<uint32_t> sorted_number(parser->files.size());
+  for (auto& [file, number] : parser->files) {
     sorted_number[number] = static_cast<uint32_t>(index.files.size());
     index.files.push_back(file);
   }
-  index.entries = std::move(parser.entries);
+  index.entries = std::move(parser->entries);
   for (SafetensorsIndex::Entry& entry : index.entries) entry.file = sorted_number[entry.file];
   std::ranges::sort(index.entries, {}, &SafetensorsIndex::Entry::tensor);
   const auto twice = std::ranges::adjacent_find(index.entries, {}, &SafetensorsIndex::Entry::tensor);

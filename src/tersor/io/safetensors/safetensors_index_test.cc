@@ -47,6 +47,22 @@ TEST(SafetensorsIndex, MetadataThatIsNoObjectIsLeftOut) {
   EXPECT_TRUE(parse_safetensors_index(R"({"weight_map": {"a": "m.safetensors"}})", "i").metadata.is_null());
 }
 
+// Python's json module writes what is not finite like this.
+TEST(SafetensorsIndex, TakesInfinityInMetadata) {
+  const std::string numbers = "[Infinity, -Infinity, 1E400]";
+  const SafetensorsIndex index = parse_safetensors_index(
+      R"({"metadata": {"loss": )" + numbers +
+          R"(, "NaN": "Infinity"}, "best": NaN, "weight_map": {"Infinity": "m.safetensors"}})",
+      "index.json");
+  EXPECT_EQ(json_text(index.metadata), R"({"NaN":"Infinity","loss":[Infinity,-Infinity,Infinity]})");
+  ASSERT_EQ(index.entries.size(), 1u);
+  EXPECT_EQ(index.entries[0].tensor, "Infinity");
+  EXPECT_THAT(error_of(R"({"weight_map": {"a": Infinity}})"), HasSubstr("gives tensor `a` something"));
+  EXPECT_THAT(error_of(R"({"metadata": -NaN, "weight_map": {"a": "m.safetensors"}})"),
+              HasSubstr("not valid"));
+  EXPECT_THAT(error_of("{\"metadata\": NaN,\n\"weight_map\": }"), HasSubstr("not valid JSON at line 2"));
+}
+
 TEST(SafetensorsIndex, RefusesWhatIsNoIndex) {
   for (const char* text : {"[]", "7", "null", "\"x\"", "[{}]"})
     EXPECT_THAT(error_of(text), HasSubstr("expected to be a JSON object")) << text;

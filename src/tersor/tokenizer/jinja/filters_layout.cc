@@ -16,7 +16,7 @@ using Chars = std::u32string;
 
 Chars characters(std::string_view text) {
   Chars out;
-  for (const char *p = text.data(), *end = p + text.size(); p != end;) out += decode_utf8(p);
+  for (const char *p = text.data(), *end = p + text.size(); p != end;) out.push_back(decode_utf8(p));
   return out;
 }
 

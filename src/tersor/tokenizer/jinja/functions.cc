@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kMaxRange = 100'000;  // the sandbox's
 
-Value range_function(Interpreter& in, Arguments a) {
+Value range_function(Interpreter& in, const Arguments& a) {
   const Bound args("range", a, {"start", "stop", "step"});
   args.require(0);
   const bool one = args.get(1) == nullptr;
@@ -53,13 +53,13 @@ Dict dict_of(const char* name, const Arguments& a) {
   return dict;
 }
 
-Value dict_function(Interpreter& in, Arguments a) {
+Value dict_function(Interpreter& in, const Arguments& a) {
   Dict dict = dict_of("dict", a);
   in.step(dict.size());
   return Value(std::move(dict));
 }
 
-Value namespace_function(Interpreter& in, Arguments a) {
+Value namespace_function(Interpreter& in, const Arguments& a) {
   auto ns = std::make_shared<Namespace>();
   const Dict dict = dict_of("namespace", a);
   for (const auto& [key, value] : dict.items()) ns->attributes[to_text(key)] = value;
@@ -67,11 +67,11 @@ Value namespace_function(Interpreter& in, Arguments a) {
   return ns;
 }
 
-Value raise_exception_function(Interpreter&, Arguments a) {
+Value raise_exception_function(Interpreter&, const Arguments& a) {
   throw TemplateError(to_text(Bound("raise_exception", a, {"message"}).require(0)));
 }
 
-Value strftime_now_function(Interpreter& in, Arguments a) {
+Value strftime_now_function(Interpreter& in, const Arguments& a) {
   const std::string format = Bound("strftime_now", a, {"format"}).require_text(0);
   const std::time_t now = in.now();
   std::tm local{};
@@ -85,10 +85,10 @@ Value strftime_now_function(Interpreter& in, Arguments a) {
 }
 
 // joiner(sep): nothing at the first call, the separator from then on.
-Value joiner_function(Interpreter&, Arguments a) {
+Value joiner_function(Interpreter&, const Arguments& a) {
   const std::string separator = Bound("joiner", a, {"sep"}).text(0, ", ");
   const auto used = std::make_shared<bool>(false);
-  return Function{"joiner", [separator, used](Interpreter&, Arguments) -> Value {
+  return Function{"joiner", [separator, used](Interpreter&, const Arguments&) -> Value {
                     return std::exchange(*used, true) ? Value(separator) : Value("");
                   }};
 }
@@ -96,7 +96,7 @@ Value joiner_function(Interpreter&, Arguments a) {
 }  // namespace
 
 void add_global_functions(Dict& globals) {
-  const auto add = [&](const char* name, Value (*call)(Interpreter&, Arguments)) {
+  const auto add = [&](const char* name, Value (*call)(Interpreter&, const Arguments&)) {
     globals.set(Value(name), Value(Function{name, call}));
   };
   add("range", range_function);
