@@ -172,7 +172,7 @@ TEST(TokenizerErrors, NameTheComponentAndTheFile) {
 
 TEST(TokenizerErrors, BrokenModels) {
   EXPECT_THAT(error_of("{}"), HasSubstr("`model` is missing"));
-  EXPECT_THAT(error_of("[]"), HasSubstr("found array"));
+  EXPECT_THAT(error_of("[]"), HasSubstr("found an array"));
   EXPECT_THAT(error_of(R"({"model": 3})"), HasSubstr("model"));
   EXPECT_THAT(error_of(R"({"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}})"), HasSubstr("`a`"));
   EXPECT_THAT(error_of(R"({"model": {"type": "BPE", "vocab": {"a": 4000000000}, "merges": []}})"),

@@ -1,5 +1,5 @@
 // Hostile templates end, with an error, in bounded time, memory and stack.
-#include <chrono>
+#include <ctime>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -152,15 +152,16 @@ TEST(Limits, ChainsOfThingsThatChangeAreFreed) {
 }
 
 TEST(Limits, SearchesAreLinear) {
-  const auto begun = std::chrono::steady_clock::now();
+  const std::clock_t begun = std::clock();
   const std::string texts =
       "{% set a = 'a' * 4000000 %}{% set b = 'a' * 2000000 + 'b' %}{% set c = 'b' + b[:-1] %}";
   EXPECT_EQ(stopped_by(texts + "{{ b in a }}{{ a.find(b) }}{{ a.count(b) }}{{ a.split(b) | length }}"
                                "{{ a.rfind(c) }}{{ a.rsplit(c, 3) | length }}{{ a.replace(b, '') | length }}"
                                "{{ a.rpartition(c) | length }}{{ a.strip(b) | length }}"),
             "");
-  // Seconds would do; searching the plain way takes hours.
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(60));
+  // Of this process alone, so that a busy machine fails nothing. Seconds would do; searching the plain way
+  // takes hours.
+  EXPECT_LT(std::clock() - begun, 60 * CLOCKS_PER_SEC);
 }
 
 TEST(Limits, AreSetByTheCaller) {
