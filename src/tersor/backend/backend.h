@@ -211,8 +211,9 @@ enum class MatmulPrecision {
   kBF16,  // throws Error(kUsage) where the CPU cannot
 };
 
-// The CPU: oneDNN for weights, OpenBLAS for the rest of the matrices. `threads` 0: one per CPU of the
-// process. Sets the thread count of OpenMP, which both libraries use, for the calling thread.
+// The CPU: oneDNN for weights (but our own loops for bf16 ones in f32), OpenBLAS for the other matrices.
+// `threads` 0: one per CPU of the process. Sets the thread count of OpenMP, which both libraries use, for the
+// calling thread.
 std::unique_ptr<Backend> make_cpu_backend(MatmulPrecision precision = MatmulPrecision::kAuto,
                                           size_t threads = 0);
 

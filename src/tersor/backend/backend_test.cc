@@ -67,6 +67,13 @@ class BackendTest : public ::testing::TestWithParam<Candidate> {
     b.copy_in(t, values.data());
     return t;
   }
+  static DeviceTensor put_bf16(Backend& b, const std::vector<float>& values, size_t rows, size_t cols) {
+    std::vector<uint16_t> bits;
+    for (float v : values) bits.push_back(bfloat16_from(v).bits);
+    const DeviceTensor t = b.allocate(DType::kBF16, rows, cols);
+    b.copy_in(t, bits.data());
+    return t;
+  }
   static DeviceTensor put_ids(Backend& b, const std::vector<int32_t>& ids) {
     const DeviceTensor t = b.allocate(DType::kI32, 1, ids.size());
     b.copy_in(t, ids.data());
@@ -116,6 +123,27 @@ TEST_P(BackendTest, MultipliesByWeights) {
             const DeviceTensor y = b.allocate(DType::kF32, rows, n);
             b.matmul(put(b, x, rows, k), *b.pack(put(b, w, n, k)),
                      with_bias ? put(b, bias, 1, n) : DeviceTensor{}, y);
+            return y;
+          },
+          tolerance);
+    }
+  }
+}
+
+// Every number of rows of a tile and its rests, every kind of rest of the outputs, one and more panels.
+TEST_P(BackendTest, MultipliesByBf16Weights) {
+  const std::vector<std::pair<size_t, size_t>> shapes = {{1, 1},   {16, 40},   {31, 7},    {33, 64},
+                                                         {64, 33}, {70, 1030}, {129, 511}, {200, 513}};
+  for (const auto& [n, k] : shapes) {
+    const auto w = normal_bf16(n * k), bias = normal(n);
+    const double tolerance = 3.0 * static_cast<double>(k) * static_cast<double>(k + 2) * 0x1p-24;
+    for (const size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 17, 100}) {
+      const auto x = normal_bf16(rows * k);
+      compare(
+          [&, n = n, k = k](Backend& b) {
+            const DeviceTensor y = b.allocate(DType::kF32, rows, n);
+            b.matmul(put(b, x, rows, k), *b.pack(put_bf16(b, w, n, k)),
+                     rows % 2 == 0 ? put(b, bias, 1, n) : DeviceTensor{}, y);
             return y;
           },
           tolerance);

@@ -1,6 +1,9 @@
 #include "tersor/modeling/evaluation_memory.h"
 
 #include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
 
 namespace tersor {
 namespace {
@@ -9,13 +12,32 @@ namespace {
 // end keeps for reuse, and what is read at a time (measured).
 constexpr uint64_t kProgram = 160'000'000;
 
-// What the back end makes of a weight: of bf16 as most are stored, or of f32 as compressed ones come.
-uint64_t bytes_per_weight(const Model& model) {
-  constexpr size_t kSide = 64;
-  const bool compressed = model.checkpoint().config.contains("quantization_config");
-  const DeviceTensor sample = model.backend().allocate(compressed ? DType::kF32 : DType::kBF16, kSide, kSide);
-  model.backend().fill_zero(sample);
-  return std::max<uint64_t>(2, model.backend().pack(sample)->bytes / (kSide * kSide));
+// Bytes of a weight as the back end multiplies it: it may keep bf16 as it is, and unpack all else.
+struct WeightBytes {
+  uint64_t from_bf16 = 0;
+  uint64_t from_others = 0;  // f16 and f32 tensors, and what is dequantized
+};
+
+WeightBytes weight_bytes(Backend& backend) {
+  const auto packed = [&](DType dtype) {
+    constexpr size_t kSide = 64;
+    const DeviceTensor sample = backend.allocate(dtype, kSide, kSide);
+    backend.fill_zero(sample);
+    return std::max<uint64_t>(2, backend.pack(sample)->bytes / (kSide * kSide));
+  };
+  return {packed(DType::kBF16), packed(DType::kF32)};
+}
+
+// Weights under `prefix` that are stored in f16 or f32.
+uint64_t stored_in_others(const Checkpoint& checkpoint, const std::string& prefix) {
+  uint64_t weights = 0;
+  for (auto it = checkpoint.tensors.lower_bound(prefix);
+       it != checkpoint.tensors.end() && it->first.starts_with(prefix); ++it) {
+    const TensorInfo& info = checkpoint.info(it->second);
+    if (info.shape.size() >= 2 && is_weight_dtype(info.dtype) && info.dtype != DType::kBF16)
+      weights += info.bytes() / dtype_size(info.dtype);
+  }
+  return weights;
 }
 
 }  // namespace
@@ -42,10 +64,18 @@ uint64_t layer_weights(const ModelConfig& config, size_t index) {
 uint64_t evaluation_memory(const Model& model, size_t window) {
   const ModelConfig& config = model.config();
   const AttentionConfig& a = config.attention;
-  const uint64_t hidden = config.hidden, bytes = bytes_per_weight(model);
-  uint64_t layer = 0, widest = 0, inner = 0;
+  const WeightBytes packed = weight_bytes(model.backend());
+  const bool compressed = model.checkpoint().config.contains("quantization_config");
+  const auto others_under = [&](const std::string& prefix, uint64_t all) {
+    return compressed ? all : std::min(all, stored_in_others(model.checkpoint(), prefix));
+  };
+  const uint64_t hidden = config.hidden;
+  uint64_t layer = 0, bytes = packed.from_bf16, widest = 0, inner = 0;
   for (size_t i = 0; i < config.layers.size(); ++i) {
-    layer = std::max(layer, layer_weights(config, i));
+    const uint64_t weights = layer_weights(config, i);
+    const uint64_t others = others_under(fmt::format("{}{}.", config.layer_prefix, i), weights);
+    layer = std::max(layer, (weights - others) * packed.from_bf16 + others * packed.from_others);
+    if (others > 0) bytes = std::max(bytes, packed.from_others);
     const bool moe = config.layers[i].moe;
     const uint64_t width = moe ? config.moe.intermediate : config.mlp.intermediate;
     widest = std::max(widest, width);
@@ -61,9 +91,13 @@ uint64_t evaluation_memory(const Model& model, size_t window) {
   const uint64_t attention = a.heads * (a.head_dim + a.value_dim) + kv_width + kv_width / 2;
   const uint64_t activations = 4 * window * (2 * hidden + std::max(attention, inner + inner / 2) + hidden);
   const uint64_t chunk = 4 * 2 * std::min<uint64_t>(window, kMlpRows) * widest;
-  const uint64_t in_layer = layer * bytes + std::max(loading, activations + chunk);
+  const uint64_t in_layer = layer + std::max(loading, activations + chunk);
   const uint64_t slice = std::min<uint64_t>(kHeadSlice, config.vocabulary);
-  const uint64_t in_head = slice * hidden * (bytes + 4) + 2 * 4 * kHeadTokens * slice + 8 * window * hidden;
+  const bool head_in_others =
+      others_under(config.head_name + ".weight", 1) + others_under(config.embedding_name + ".weight", 1) > 0;
+  const uint64_t head_bytes = head_in_others ? packed.from_others : packed.from_bf16;
+  const uint64_t in_head =
+      slice * hidden * (head_bytes + 4) + 2 * 4 * kHeadTokens * slice + 8 * window * hidden;
   return kProgram + std::max(in_layer, in_head);
 }
 

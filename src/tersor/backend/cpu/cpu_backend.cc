@@ -7,6 +7,7 @@
 #include <omp.h>
 
 #include "tersor/backend/cpu/cpu_attention_bf16.h"
+#include "tersor/backend/cpu/weight_kernels.h"
 #include "tersor/backend/operation_shapes.h"
 #include "tersor/base/error.h"
 #include "tersor/parallel/thread_pool.h"
@@ -31,10 +32,13 @@ CpuBackend::CpuBackend(bool bf16, size_t threads)
 }
 
 std::string CpuBackend::describe() const {
-  return fmt::format(
-      "cpu: weights{} in {} (oneDNN, {}), other matrices in f32 (OpenBLAS), rows in f32 ({}), {} thread{}",
-      bf16_ && cpu_has_bf16_attention() ? " and attention" : "", bf16_ ? "bf16 with f32 sums" : "f32",
-      cpu_matmul_isa(), rows_.name, threads_, threads_ == 1 ? "" : "s");
+  const std::string weights =
+      bf16_ ? fmt::format("weights{} in bf16 with f32 sums (oneDNN, {})",
+                          cpu_has_bf16_attention() ? " and attention" : "", cpu_matmul_isa())
+            : fmt::format("weights in f32 ({} for those kept in bf16; oneDNN, {})", cpu_weight_kernels().name,
+                          cpu_matmul_isa());
+  return fmt::format("cpu: {}, other matrices in f32 (OpenBLAS), rows in f32 ({}), {} thread{}", weights,
+                     rows_.name, threads_, threads_ == 1 ? "" : "s");
 }
 
 void CpuBackend::norm(const NormArgs& args, const DeviceTensor& x, const DeviceTensor& weight,

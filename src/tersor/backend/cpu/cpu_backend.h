@@ -1,4 +1,5 @@
-// The CPU back end: oneDNN multiplies by weights, OpenBLAS the other matrices, Highway does the rows.
+// The CPU back end: oneDNN multiplies by weights (but by bf16 ones in f32, which Highway does), OpenBLAS the
+// other matrices, Highway does the rows.
 //
 // Everything runs on OpenMP's threads, which both libraries use: a second pool beside it would only contend
 // for the same cores while OpenMP's threads spin. What is not overridden here (routing, gathers, factor-sized
@@ -12,7 +13,8 @@ namespace tersor {
 
 class CpuBackend : public ReferenceBackend {
  public:
-  // `bf16`: weights and the activations that meet them are multiplied in bf16, summed in f32.
+  // `bf16`: weights and the activations that meet them are multiplied in bf16, summed in f32. Else weights of
+  // bf16 are kept as they are and multiplied in f32.
   CpuBackend(bool bf16, size_t threads);
 
   std::string describe() const override;
@@ -51,6 +53,7 @@ class CpuBackend : public ReferenceBackend {
   void fake_quantize(const ActivationQuantArgs& args, const DeviceTensor& x, const DeviceTensor& y) override;
 
  private:
+  void multiply_onednn(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& y);
   void gram_f32(float alpha, const DeviceTensor& x, float beta, const DeviceTensor& h);
   void gram_bf16(float alpha, const DeviceTensor& x, float beta, const DeviceTensor& h);
   void mirror_upper(const DeviceTensor& h);

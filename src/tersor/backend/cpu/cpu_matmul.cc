@@ -1,4 +1,5 @@
-// Products with weights, through oneDNN: the weight is reordered once into the layout its kernel wants.
+// Products with weights. Through oneDNN, a weight is reordered once into the layout its kernel wants; a bf16
+// weight in f32 products keeps its dtype (cpu_bf16_weight.h).
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -7,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "tersor/backend/cpu/cpu_backend.h"
+#include "tersor/backend/cpu/cpu_bf16_weight.h"
 #include "tersor/backend/cpu/onednn_engine.h"
 #include "tersor/backend/operation_shapes.h"
 #include "tersor/base/error.h"
@@ -89,6 +91,7 @@ std::string cpu_matmul_isa() {
 
 std::shared_ptr<const PackedWeight> CpuBackend::pack(const DeviceTensor& weight) {
   require_shapes(is_weight_dtype(weight.dtype), "pack: weight dtype");
+  if (!bf16_ && weight.dtype == DType::kBF16) return keep_bf16(weight, threads_);
   auto packed = std::make_shared<OnednnWeight>();
   packed->out = weight.rows;
   packed->in = weight.cols;
@@ -123,6 +126,17 @@ void CpuBackend::matmul(const DeviceTensor& x, const PackedWeight& w, const Devi
                         const DeviceTensor& y) {
   require_matmul_shapes(x, w, bias, y);
   if (x.rows == 0) return;
+  if (const auto* kept = dynamic_cast<const Bf16Weight*>(&w)) {
+    multiply_bf16_weight(*this, x, *kept, threads_, y);
+  } else {
+    multiply_onednn(x, w, y);
+  }
+  if (!bias) return;
+  for (size_t r = 0; r < y.rows; ++r)
+    rows_.scale_add(1, bias.data<float>(), y.cols, 1, y.data<float>() + r * y.cols);
+}
+
+void CpuBackend::multiply_onednn(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& y) {
   const auto& weight = static_cast<const OnednnWeight&>(w);
   const auto m = static_cast<memory::dim>(x.rows);
   auto found = weight.primitives.find(m);
@@ -145,9 +159,6 @@ void CpuBackend::matmul(const DeviceTensor& x, const PackedWeight& w, const Devi
                {DNNL_ARG_WEIGHTS, weight.weight},
                {DNNL_ARG_DST, memory(plain(m, n, memory::data_type::f32), engine(), y.data<void>())}});
   stream.wait();
-  if (!bias) return;
-  for (size_t r = 0; r < y.rows; ++r)
-    rows_.scale_add(1, bias.data<float>(), y.cols, 1, y.data<float>() + r * y.cols);
 }
 
 }  // namespace tersor
