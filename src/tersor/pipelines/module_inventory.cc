@@ -212,7 +212,14 @@ uint64_t config_uint(const Json& config, const std::string& key) {
 
 namespace {
 
-// Sizes that readers and this program count with: 1E400 and 10^30 are numbers to Python, but none of these.
+bool is_size(const Json& value) {
+  if (value.is_binary() || value.is_string() || value.is_boolean()) return false;
+  if (value.is_number_float()) return std::isfinite(value.get<double>()) && value.get<double>() >= 0;
+  return !value.is_number_integer() || value.is_number_unsigned();
+}
+
+// Sizes that readers and this program count with: 1E400 and 10^30 are numbers to Python, but none of these. A
+// null stands for the family's own, a list for one a layer.
 void refuse_absurd_sizes(const Checkpoint& checkpoint) {
   constexpr const char* kSizes[] = {"hidden_size",          "intermediate_size",        "num_hidden_layers",
                                     "num_attention_heads",  "num_key_value_heads",      "head_dim",
@@ -221,8 +228,7 @@ void refuse_absurd_sizes(const Checkpoint& checkpoint) {
   for (const Json* level : config_levels(checkpoint.config)) {
     for (const char* key : kSizes) {
       const auto it = level->find(key);
-      if (it == level->end() || !(it->is_binary() || it->is_number_float())) continue;
-      if (it->is_number_float() && std::isfinite(it->get<double>())) continue;
+      if (it == level->end() || is_size(*it)) continue;
       throw input_error(
           fmt::format("{}: `{}` is {}, which is no size", (checkpoint.folder / "config.json").string(), key,
                       printable(json_text(*it))),
@@ -231,86 +237,110 @@ void refuse_absurd_sizes(const Checkpoint& checkpoint) {
   }
 }
 
-}  // namespace
+// Collects the modules of a checkpoint, tensor by tensor.
+class InventoryBuilder {
+ public:
+  explicit InventoryBuilder(const Json& config)
+      : config_(config),
+        type_(model_type(config)),
+        tied_(config_bool(config, "tie_word_embeddings", false)),
+        hidden_layers_(config_uint(config, "num_hidden_layers")),
+        has_mtp_(config_uint(config, "num_nextn_predict_layers") > 0 ||
+                 config_uint(config, "num_mtp_layers") > 0 ||
+                 config_uint(config, "mtp_num_hidden_layers") > 0) {}
 
-ModuleInventory take_inventory(const Checkpoint& checkpoint) {
-  refuse_quantized(checkpoint);
-  refuse_absurd_sizes(checkpoint);
-  const Json& config = checkpoint.config;
-  const uint64_t hidden_layers = config_uint(config, "num_hidden_layers");
-  const bool has_mtp = config_uint(config, "num_nextn_predict_layers") > 0 ||
-                       config_uint(config, "num_mtp_layers") > 0 ||
-                       config_uint(config, "mtp_num_hidden_layers") > 0;
-  const std::string type = model_type(config);
-  const bool tied = config_bool(config, "tie_word_embeddings", false);
+  void add_tensor(const Checkpoint& checkpoint, TensorPlace place) {
+    const TensorInfo& info = checkpoint.shards[place.shard].header.tensors[place.tensor];
+    if (const auto fused = fused_experts(info.name, info.shape, config_)) {
+      refuse_empty(checkpoint, place);
+      add_experts(*fused, info, place);
+    } else if (info.name.ends_with(kWeight)) {
+      refuse_empty(checkpoint, place);
+      const std::string name = info.name.substr(0, info.name.size() - kWeight.size());
+      add({.name = {name, classify_module(name, info.shape, type_)},
+           .shape = info.shape,
+           .dtype = info.dtype,
+           .place = place,
+           .begin = info.begin,
+           .has_weight = true,
+           .kept_because = "",
+           .unsupported = ""});
+    }
+  }
 
-  ModuleInventory inventory;
-  std::set<std::string> mtp_patterns;
-  std::string embedding;
-  bool has_lm_head = false;
-  auto add = [&](SourceModule module) {
-    if (std::string pattern = mtp_pattern(module.name.name, hidden_layers, has_mtp); !pattern.empty()) {
+  ModuleInventory finish() {
+    if (!has_lm_head_ && (tied_ || !embedding_.empty())) add_head_without_weight();
+    inventory_.mtp_patterns.assign(mtp_patterns_.begin(), mtp_patterns_.end());
+    return std::move(inventory_);
+  }
+
+ private:
+  void add(SourceModule module) {
+    if (std::string pattern = mtp_pattern(module.name.name, hidden_layers_, has_mtp_); !pattern.empty()) {
       module.kept_because = kMtpReason;
-      mtp_patterns.insert(std::move(pattern));
+      mtp_patterns_.insert(std::move(pattern));
     }
-    if (module.name.module_class == ModuleClass::kEmbedding && embedding.empty())
-      embedding = module.name.name;
+    if (module.name.module_class == ModuleClass::kEmbedding && embedding_.empty())
+      embedding_ = module.name.name;
     if (module.name.name == "lm_head") {
-      has_lm_head = true;
-      if (tied && module.has_weight) module.kept_because = "tied to the embedding";
+      has_lm_head_ = true;
+      if (tied_ && module.has_weight) module.kept_because = "tied to the embedding";
     }
-    inventory.modules.push_back(std::move(module));
-  };
+    inventory_.modules.push_back(std::move(module));
+  }
 
-  for (size_t s = 0; s < checkpoint.shards.size(); ++s) {
-    const auto& tensors = checkpoint.shards[s].header.tensors;
-    for (size_t t = 0; t < tensors.size(); ++t) {
-      const TensorInfo& info = tensors[t];
-      const TensorPlace place{s, t};
-      if (const auto fused = fused_experts(info.name, info.shape, config)) {
-        refuse_empty(checkpoint, place);
-        const uint64_t row_bytes = info.shape[2] * dtype_size(info.dtype);
-        uint64_t begin = info.begin;
-        for (uint64_t e = 0; e < info.shape[0]; ++e) {
-          for (const ExpertProjection& projection : fused->projections) {
-            add({.name = {fmt::format("{}.{}.{}", fused->prefix, e, projection.name), ModuleClass::kLinear},
-                 .shape = {projection.rows, info.shape[2]},
-                 .dtype = info.dtype,
-                 .place = place,
-                 .begin = begin,
-                 .has_weight = true,
-                 .kept_because = "",
-                 .unsupported = fused->unsupported});
-            begin += projection.rows * row_bytes;
-          }
-        }
-      } else if (info.name.ends_with(kWeight)) {
-        refuse_empty(checkpoint, place);
-        const std::string name = info.name.substr(0, info.name.size() - kWeight.size());
-        add({.name = {name, classify_module(name, info.shape, type)},
-             .shape = info.shape,
+  void add_experts(const FusedExperts& fused, const TensorInfo& info, TensorPlace place) {
+    const uint64_t row_bytes = info.shape[2] * dtype_size(info.dtype);
+    uint64_t begin = info.begin;
+    for (uint64_t e = 0; e < info.shape[0]; ++e) {
+      for (const ExpertProjection& projection : fused.projections) {
+        add({.name = {fmt::format("{}.{}.{}", fused.prefix, e, projection.name), ModuleClass::kLinear},
+             .shape = {projection.rows, info.shape[2]},
              .dtype = info.dtype,
              .place = place,
-             .begin = info.begin,
+             .begin = begin,
              .has_weight = true,
              .kept_because = "",
-             .unsupported = ""});
+             .unsupported = fused.unsupported});
+        begin += projection.rows * row_bytes;
       }
     }
   }
-  if (!has_lm_head && (tied || !embedding.empty())) {
-    // Readers build an lm_head all the same, and recipes name it.
+
+  // Readers build an lm_head all the same, and recipes name it.
+  void add_head_without_weight() {
     add({.name = {"lm_head", ModuleClass::kLinear},
          .shape = {},
          .dtype = DType::kBF16,
          .place = {},
          .begin = 0,
          .has_weight = false,
-         .kept_because = embedding.empty() ? "it has no weight of its own" : "tied to " + embedding,
+         .kept_because = embedding_.empty() ? "it has no weight of its own" : "tied to " + embedding_,
          .unsupported = ""});
   }
-  inventory.mtp_patterns.assign(mtp_patterns.begin(), mtp_patterns.end());
-  return inventory;
+
+  const Json& config_;
+  const std::string type_;
+  const bool tied_;
+  const uint64_t hidden_layers_;
+  const bool has_mtp_;
+  ModuleInventory inventory_;
+  std::set<std::string> mtp_patterns_;
+  std::string embedding_;  // the first one's name
+  bool has_lm_head_ = false;
+};
+
+}  // namespace
+
+ModuleInventory take_inventory(const Checkpoint& checkpoint) {
+  refuse_quantized(checkpoint);
+  refuse_absurd_sizes(checkpoint);
+  InventoryBuilder inventory(checkpoint.config);
+  for (size_t s = 0; s < checkpoint.shards.size(); ++s) {
+    for (size_t t = 0; t < checkpoint.shards[s].header.tensors.size(); ++t)
+      inventory.add_tensor(checkpoint, {s, t});
+  }
+  return inventory.finish();
 }
 
 }  // namespace tersor

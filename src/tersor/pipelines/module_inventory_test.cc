@@ -119,7 +119,7 @@ TEST(Inventory, NamesAllThatIsIgnoredTogether) {
 
 TEST(Inventory, RefusesSizesThatAreNone) {
   const toy::Sizes sizes;
-  for (const char* number : {"1E400", "1000000000000000000000000000000"}) {
+  for (const char* number : {"1E400", "1000000000000000000000000000000", "-4", "-0.5", "\"128\"", "true"}) {
     const TempFolder folder;
     toy::write_checkpoint(folder.path(), toy::llama_config(sizes), toy::llama_tensors(sizes));
     folder.write("config.json", fmt::format(R"({{"model_type": "llama", "hidden_size": {}}})", number));
@@ -132,7 +132,10 @@ TEST(Inventory, RefusesSizesThatAreNone) {
                   testing::EndsWith(fmt::format("config.json: `hidden_size` is {}, which is no size",
                                                 number[1] == 'E' ? "Infinity" : number)));
     }
-    folder.write("config.json", fmt::format(R"({{"model_type": "llama", "model_max_length": {}}})", number));
+    folder.write("config.json",
+                 fmt::format(R"({{"model_type": "llama", "model_max_length": {}, "head_dim": null,
+        "num_attention_heads": [4, 4]}})",
+                             number));
     EXPECT_FALSE(take_inventory(open_checkpoint(folder.path().string())).modules.empty());
   }
 }
