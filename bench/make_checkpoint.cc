@@ -1,11 +1,17 @@
 // Writes a Llama-shaped checkpoint of normal random bf16 weights, for benchmarks that need real bytes.
 //
-//   make_checkpoint FOLDER GIGABYTES
+//   make_checkpoint FOLDER GIGABYTES [SHAPE]
+//
+// SHAPE: llama-8b (the default), or llama-1b, of which 1.95 GB have all 16 layers. GIGABYTES are rounded down
+// to whole layers, which is what they count: the embedding comes on top.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <random>
+#include <string_view>
 #include <vector>
 
 #include "tersor/base/float_types.h"
@@ -30,29 +36,39 @@ std::vector<std::byte> weight_pool() {
   return pool;
 }
 
+struct ModelShape {
+  const char* name;
+  uint64_t hidden, intermediate, heads, kv_heads, head_dim, vocabulary;
+};
+constexpr ModelShape kShapes[] = {{"llama-8b", 4096, 14336, 32, 8, 128, 32000},
+                                  {"llama-1b", 2048, 8192, 32, 8, 64, 128256}};
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s FOLDER GIGABYTES\n", argv[0]);
+  const auto* model =
+      std::ranges::find(kShapes, std::string_view(argc > 3 ? argv[3] : "llama-8b"), &ModelShape::name);
+  if (argc < 3 || argc > 4 || model == std::end(kShapes)) {
+    std::fprintf(stderr, "usage: %s FOLDER GIGABYTES [llama-8b|llama-1b]\n", argv[0]);
     return 2;
   }
-  constexpr uint64_t kHidden = 4096, kIntermediate = 14336, kKv = 1024, kVocab = 32000;
-  constexpr uint64_t kLayerBytes =
-      2 * (2 * kHidden * kHidden + 2 * kKv * kHidden + 3 * kIntermediate * kHidden);
-  const auto layers = static_cast<uint64_t>(std::max(1.0, std::atof(argv[2]) * 1e9 / kLayerBytes));
+  const uint64_t hidden = model->hidden, intermediate = model->intermediate;
+  const uint64_t queries = model->heads * model->head_dim, keys = model->kv_heads * model->head_dim;
+  const uint64_t layer_bytes = 2 * (2 * queries * hidden + 2 * keys * hidden + 3 * intermediate * hidden);
+  const auto layers =
+      static_cast<uint64_t>(std::max(1.0, std::atof(argv[2]) * 1e9 / static_cast<double>(layer_bytes)));
   const std::filesystem::path folder = argv[1];
   std::filesystem::create_directories(folder);
 
   const Json config = {{"architectures", {"LlamaForCausalLM"}},
                        {"model_type", "llama"},
-                       {"hidden_size", kHidden},
-                       {"intermediate_size", kIntermediate},
+                       {"hidden_size", hidden},
+                       {"intermediate_size", intermediate},
                        {"num_hidden_layers", layers},
-                       {"num_attention_heads", 32},
-                       {"num_key_value_heads", 8},
-                       {"head_dim", 128},
-                       {"vocab_size", kVocab},
+                       {"num_attention_heads", model->heads},
+                       {"num_key_value_heads", model->kv_heads},
+                       {"head_dim", model->head_dim},
+                       {"vocab_size", model->vocabulary},
                        {"tie_word_embeddings", true},
                        {"rms_norm_eps", 1e-5},
                        {"max_position_embeddings", 4096},
@@ -70,18 +86,18 @@ int main(int argc, char** argv) {
       tensors.push_back({name, DType::kBF16, std::move(shape), 0, 0});
     };
     if (l == 0) {
-      add("model.embed_tokens.weight", {kVocab, kHidden});
-      add("model.norm.weight", {kHidden});
+      add("model.embed_tokens.weight", {model->vocabulary, hidden});
+      add("model.norm.weight", {hidden});
     }
-    add(layer + "input_layernorm.weight", {kHidden});
-    add(layer + "self_attn.q_proj.weight", {kHidden, kHidden});
-    add(layer + "self_attn.k_proj.weight", {kKv, kHidden});
-    add(layer + "self_attn.v_proj.weight", {kKv, kHidden});
-    add(layer + "self_attn.o_proj.weight", {kHidden, kHidden});
-    add(layer + "post_attention_layernorm.weight", {kHidden});
-    add(layer + "mlp.gate_proj.weight", {kIntermediate, kHidden});
-    add(layer + "mlp.up_proj.weight", {kIntermediate, kHidden});
-    add(layer + "mlp.down_proj.weight", {kHidden, kIntermediate});
+    add(layer + "input_layernorm.weight", {hidden});
+    add(layer + "self_attn.q_proj.weight", {queries, hidden});
+    add(layer + "self_attn.k_proj.weight", {keys, hidden});
+    add(layer + "self_attn.v_proj.weight", {keys, hidden});
+    add(layer + "self_attn.o_proj.weight", {hidden, queries});
+    add(layer + "post_attention_layernorm.weight", {hidden});
+    add(layer + "mlp.gate_proj.weight", {intermediate, hidden});
+    add(layer + "mlp.up_proj.weight", {intermediate, hidden});
+    add(layer + "mlp.down_proj.weight", {hidden, intermediate});
     const std::string header = layout_safetensors(tensors, {{"format", "pt"}});
     char name[64];
     std::snprintf(name, sizeof(name), "model-%05llu-of-%05llu.safetensors",

@@ -45,6 +45,9 @@ class GuardedBackend : public ReferenceBackend {
   void fill_zero(const DeviceTensor& to) override {
     in([&](auto& b) { b.fill_zero(to); });
   }
+  void convert(const DeviceTensor& from, const DeviceTensor& to) override {
+    in([&](auto& b) { b.convert(from, to); });
+  }
   void matmul(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& bias,
               const DeviceTensor& y) override {
     in([&](auto& b) { b.matmul(x, w, bias, y); });

@@ -109,6 +109,9 @@ class Backend {
   virtual void copy_block(const DeviceTensor& from, size_t from_row, size_t from_col, size_t rows,
                           size_t cols, const DeviceTensor& to, size_t to_row, size_t to_col) = 0;
   virtual void fill_zero(const DeviceTensor& to) = 0;
+  // to = from in the dtype of `to`: f32 → bf16 (rounded to nearest, ties to even) or bf16 → f32. Same shape,
+  // different memory.
+  virtual void convert(const DeviceTensor& from, const DeviceTensor& to) = 0;
 
   // --- matrices ---
   // `weight` is bf16, f16 or f32 [out, in]; the result holds what it needs of it.

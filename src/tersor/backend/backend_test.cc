@@ -2,6 +2,7 @@
 #include "tersor/backend/backend.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <random>
 
@@ -108,6 +109,28 @@ TEST_P(BackendTest, MovesBlocks) {
         return y;
       },
       0);
+}
+
+// Bit for bit: ties, the smallest and largest numbers, infinities, NaNs of every payload.
+TEST_P(BackendTest, ConvertsToBf16AndBack) {
+  const size_t rows = 3, cols = 37;
+  auto x = normal(rows * cols, 100);
+  const uint32_t bits[] = {0x3F808000, 0x3F818000, 0x3F807FFF, 0x3F808001, 0xBF808000, 0x00000001,
+                           0x00008000, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x7FC00000, 0x7F800001,
+                           0x7FFFFFFF, 0xFFFFFFFF, 0x80000000, 0x00000000};
+  for (size_t i = 0; i < std::size(bits); ++i) x[i] = std::bit_cast<float>(bits[i]);
+  const DeviceTensor narrow = backend->allocate(DType::kBF16, rows, cols),
+                     wide = backend->allocate(DType::kF32, rows, cols);
+  backend->convert(put(*backend, x, rows, cols), narrow);
+  backend->convert(narrow, wide);
+  const auto codes = get<uint16_t>(*backend, narrow);
+  const auto back = get(*backend, wide);
+  for (size_t i = 0; i < x.size(); ++i) {
+    EXPECT_EQ(codes[i], bfloat16_from(x[i]).bits) << i;
+    EXPECT_EQ(std::bit_cast<uint32_t>(back[i]), uint32_t{codes[i]} << 16) << i;
+  }
+  EXPECT_THROW(backend->convert(narrow, narrow), std::logic_error);
+  EXPECT_THROW(backend->convert(wide, backend->allocate(DType::kBF16, cols, rows)), std::logic_error);
 }
 
 TEST_P(BackendTest, MultipliesByWeights) {

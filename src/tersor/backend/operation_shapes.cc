@@ -4,6 +4,12 @@
 
 namespace tersor {
 
+void require_convert_shapes(const DeviceTensor& from, const DeviceTensor& to) {
+  const bool narrows = from.dtype == DType::kF32 && to.dtype == DType::kBF16;
+  const bool widens = from.dtype == DType::kBF16 && to.dtype == DType::kF32;
+  require_shapes(from.rows == to.rows && from.cols == to.cols && (narrows || widens), "convert");
+}
+
 void require_matmul_shapes(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& bias,
                            const DeviceTensor& y) {
   require_shapes(x.cols == w.in && y.rows == x.rows && y.cols == w.out && (!bias || bias.size() == w.out),

@@ -6,6 +6,8 @@
 
 namespace tersor {
 
+// f32 → bf16 or bf16 → f32.
+void require_convert_shapes(const DeviceTensor& from, const DeviceTensor& to);
 void require_matmul_shapes(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& bias,
                            const DeviceTensor& y);
 // Returns the columns that are summed over.

@@ -96,6 +96,8 @@ void add_calibration(CLI::App* app, CalibrationSettings& c, Raw& raw) {
                 "Calibrate every expert on all tokens, not on those routed to it");
   app->add_option("--dtype", c.dtype,
                   "Of matrix products: f32, bf16, auto [auto: bf16 where the CPU has it]");
+  app->add_option("--state-dtype", c.state_dtype,
+                  "Of activations that wait for the next layer: bf16, f32 [bf16]");
   app->add_option("--max-memory", raw.max_memory, "Memory to keep to while calibrating, e.g. 8GiB");
 }
 

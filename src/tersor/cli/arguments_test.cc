@@ -131,6 +131,11 @@ TEST(Arguments, EvalTakesAllItsFlags) {
             "give a number and a unit: `--max-memory 1GiB`, `800MB`");
 }
 
+TEST(Arguments, CalibrationKeepsActivationsAsAsked) {
+  EXPECT_EQ(parse({"plan", "M"}).request.calibration.state_dtype, "bf16");
+  EXPECT_EQ(parse({"plan", "M", "--state-dtype", "f32"}).request.calibration.state_dtype, "f32");
+}
+
 TEST(Arguments, TokenizeTakesOneText) {
   Arguments args = parse({"tokenize", "MODEL", "--prompt", "", "--no-special-tokens", "--json"});
   EXPECT_EQ(args.command, Command::kTokenize);

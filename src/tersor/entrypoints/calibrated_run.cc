@@ -7,28 +7,26 @@
 #include "tersor/base/error.h"
 #include "tersor/base/text.h"
 #include "tersor/datasets/calibration_data.h"
+#include "tersor/entrypoints/calibration_options.h"
 #include "tersor/entrypoints/runtime.h"
 #include "tersor/io/hash.h"
-#include "tersor/pipelines/calibration_memory.h"
 #include "tersor/pipelines/finished_output.h"
 
 namespace tersor {
 namespace {
 
-CalibrationOptions::Scope scope_named(const std::string& name) {
-  if (name == "stage") return CalibrationOptions::Scope::kStage;
-  if (name == "layer") return CalibrationOptions::Scope::kLayer;
-  throw usage_error(fmt::format("`{}` is no sequential scope", name), "one of `stage` and `layer`");
+// To three digits: what is told to be enough, must be.
+uint64_t rounded_up(uint64_t bytes) {
+  uint64_t step = 1;
+  while (bytes / step >= 1000) step *= 10;
+  return (bytes + step - 1) / step * step;
 }
 
 }  // namespace
 
-CalibratedRun::CalibratedRun(Session& session, const CompressionRequest& request) : session_(session) {
+CalibratedRun::CalibratedRun(Session& session, const CompressionRequest& request)
+    : session_(session), options_(calibration_options(request.calibration)) {
   const CalibrationSettings& s = request.calibration;
-  options_.scope = scope_named(s.sequential_scope);
-  options_.propagate_error = s.propagate_error;
-  options_.least_expert_tokens = s.least_expert_tokens;
-  options_.all_experts = s.calibrate_all_experts;
   backend_ = make_backend(s.dtype, session.threads);
   model_ = std::make_unique<Model>(open_checkpoint(request.model), *backend_);
 
@@ -53,44 +51,29 @@ CalibratedRun::CalibratedRun(Session& session, const CompressionRequest& request
   report_.notes = std::move(data.notes);
   warn_of_length(model_->config(), s.max_seq_length,
                  [&](const std::string& text) { report_.notes.push_back(text); });
-  set_fingerprint(session.plan, hash_hex(fmt::format("{}\n{}\n{}\n{} {} {} {} {}", session.plan.fingerprint,
-                                                     report_.data_hash, report_.backend, s.sequential_scope,
-                                                     s.propagate_error, s.least_expert_tokens,
-                                                     s.calibrate_all_experts, options_.batch_tokens)));
+  set_fingerprint(
+      session.plan,
+      hash_hex(fmt::format("{}\n{}\n{}\n{} {} {} {} {} {}", session.plan.fingerprint, report_.data_hash,
+                           report_.backend, s.sequential_scope, s.propagate_error, s.least_expert_tokens,
+                           s.calibrate_all_experts, options_.batch_tokens, s.state_dtype)));
 }
 
-// Smaller batches, fewer Hessians at a time, activations in a file: in this order, until the budget holds.
 void CalibratedRun::fit_memory(uint64_t budget, uint64_t tokens) {
-  const DeviceTensor sample = backend_->allocate(DType::kF32, 64, 64);
-  backend_->fill_zero(sample);
   size_t longest = 1;
   for (const auto& ids : options_.samples) longest = std::max(longest, ids.size());
-  CalibrationSizes sizes{.bytes_per_weight = std::max<uint64_t>(2, backend_->pack(sample)->bytes / (64 * 64)),
-                         .tokens = tokens,
-                         .batch_tokens = std::max(options_.batch_tokens, longest),
-                         .hessian_bytes = options_.hessian_bytes,
-                         .all_experts = options_.all_experts};
-  CalibrationMemory memory = calibration_memory(session_.plan, model_->config(), sizes);
-  const auto exceeds = [&] { return budget > 0 && memory.least() > budget; };
-  while (exceeds() && memory.batch > memory.solve && sizes.batch_tokens > longest) {
-    sizes.batch_tokens = std::max<uint64_t>(longest, sizes.batch_tokens / 2);
-    memory = calibration_memory(session_.plan, model_->config(), sizes);
-  }
-  while (exceeds() && sizes.hessian_bytes > 1) {
-    sizes.hessian_bytes /= 2;
-    memory = calibration_memory(session_.plan, model_->config(), sizes);
-  }
-  if (exceeds()) {
+  CalibrationSizes sizes = calibration_sizes(options_, *backend_, tokens, longest);
+  const CalibrationMemory memory = fit_to_budget(session_.plan, model_->config(), budget, longest, sizes);
+  if (budget > 0 && memory.least() > budget) {
     throw Error(
         ErrorCode::kPlanRefused,
         fmt::format(
             "--max-memory {} is too little: this run needs {} at least (program {}, a layer {}, Hessians "
             "{}, solving a linear {}, a sample {})",
-            format_bytes(budget), format_bytes(memory.least()), format_bytes(memory.program),
+            format_bytes(budget), format_bytes(rounded_up(memory.least())), format_bytes(memory.program),
             format_bytes(memory.layer), format_bytes(memory.hessians), format_bytes(memory.solve),
             format_bytes(memory.batch)),
         fmt::format("give {} or more, or shorter samples (`--max-seq-length`)",
-                    format_bytes(memory.least())));
+                    format_bytes(rounded_up(memory.least()))));
   }
   options_.batch_tokens = sizes.batch_tokens;
   options_.hessian_bytes = sizes.hessian_bytes;

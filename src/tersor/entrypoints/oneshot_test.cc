@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tersor/base/error.h"
+#include "tersor/entrypoints/plan.h"
 #include "tersor/entrypoints/verify.h"
 #include "tersor/io/output_folder.h"
 
@@ -425,13 +426,27 @@ TEST_F(OneshotTest, CalibratedRunsAreKnownByTheirDataToo) {
   EXPECT_TRUE(verify((folder_ / "out").string(), request.model, 1).failures.empty());
 
   EXPECT_TRUE(oneshot(request, options).already_done);
-  request.calibration.samples = 5;
-  try {
-    oneshot(request, options);
-    FAIL();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ErrorCode::kUsage);
+  for (const auto& [samples, state_dtype] : {std::pair{5, "bf16"}, {4, "f32"}}) {
+    request.calibration.samples = static_cast<size_t>(samples);
+    request.calibration.state_dtype = state_dtype;
+    try {
+      oneshot(request, options);
+      FAIL();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kUsage);
+    }
   }
+  request.calibration.state_dtype = "f8";
+  for (const bool runs : {false, true}) {
+    try {
+      runs ? static_cast<void>(oneshot(request, to("f8"))) : static_cast<void>(plan(request));
+      FAIL();
+    } catch (const Error& e) {
+      EXPECT_STREQ(e.what(), "`f8` is no dtype to keep activations in");
+      EXPECT_EQ(e.help(), "one of `bf16` and `f32`");
+    }
+  }
+  request.calibration.state_dtype = "bf16";
   request.calibration.max_memory = 1 << 20;
   options.output = (folder_ / "other").string();
   try {

@@ -28,6 +28,7 @@ struct CalibrationSettings {
   std::string sequential_scope = "stage";
   bool propagate_error = true;        // false: on the source model's inputs
   std::string dtype = "auto";         // of matrix products: "f32", "bf16", "auto": bf16 where the CPU has it
+  std::string state_dtype = "bf16";   // of activations that wait for the next layer or stage: "bf16", "f32"
   uint64_t least_expert_tokens = 32;  // an expert that fewer reach is rounded to nearest
   // Every expert is calibrated on all tokens, not on those that the router sends to it.
   bool calibrate_all_experts = false;

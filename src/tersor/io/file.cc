@@ -98,7 +98,13 @@ File open_temporary_file() {
     throw runtime_error("there is no folder for temporary files: " + unknown.message(),
                         "set TMPDIR to a folder on a disk with free space");
   }
-  std::string path = folder / "tersor-XXXXXX";
+  return open_temporary_file(folder);
+}
+
+File open_temporary_file(const std::filesystem::path& folder) {
+  // A kill before the name is gone leaves it: in an output's work folder the prefix says that it is no
+  // result.
+  std::string path = folder / ".tersor-XXXXXX";
   const int fd = ::mkostemp(path.data(), O_CLOEXEC);
   if (fd < 0) throw io_error(ErrorCode::kRuntime, "make a temporary file in", folder, errno);
   ::unlink(path.c_str());

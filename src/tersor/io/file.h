@@ -64,8 +64,9 @@ class File {
   std::filesystem::path path_;
 };
 
-// A file without a name in the folder for temporary files ($TMPDIR, else /tmp): it is gone with its
-// descriptor, however the program ends.
+// A file without a name in `folder`: it is gone with its descriptor, however the program ends.
+File open_temporary_file(const std::filesystem::path& folder);
+// In the folder for temporary files: $TMPDIR, else /tmp.
 File open_temporary_file();
 
 // The whole file; refuses one above `max_bytes`.

@@ -85,11 +85,26 @@ CalibrationMemory calibration_memory(const CompressionPlan& plan, const ModelCon
   memory.hessians = std::min(memory.hessians, std::max(largest_hessian, sizes.hessian_bytes));
   const TokenWidths widths = token_widths(model);
   memory.batch = kFloat * std::min(sizes.batch_tokens, sizes.tokens) * widths.running;
-  memory.states = kFloat * sizes.tokens * widths.state;
+  memory.states = sizes.bytes_per_state * sizes.tokens * widths.state;
+  if (sizes.source_weights || plan.calibration->source_stream) memory.layer *= 2;
   if (plan.calibration->source_stream) {
-    memory.layer *= 2;
     memory.batch *= 2;
     memory.states *= 2;
+  }
+  return memory;
+}
+
+CalibrationMemory fit_to_budget(const CompressionPlan& plan, const ModelConfig& model, uint64_t budget,
+                                uint64_t longest, CalibrationSizes& sizes) {
+  CalibrationMemory memory = calibration_memory(plan, model, sizes);
+  const auto exceeds = [&] { return budget > 0 && memory.least() > budget; };
+  while (exceeds() && memory.batch > memory.solve && sizes.batch_tokens > longest) {
+    sizes.batch_tokens = std::max(longest, sizes.batch_tokens / 2);
+    memory = calibration_memory(plan, model, sizes);
+  }
+  while (exceeds() && sizes.hessian_bytes > 1) {
+    sizes.hessian_bytes /= 2;
+    memory = calibration_memory(plan, model, sizes);
   }
   return memory;
 }

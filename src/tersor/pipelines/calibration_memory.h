@@ -24,11 +24,19 @@ struct CalibrationMemory {
 
 struct CalibrationSizes {
   uint64_t bytes_per_weight = 4;  // of a weight as it is multiplied: 2 in bf16
+  uint64_t bytes_per_state = 4;   // of an activation between two stages: 2 in bf16
   uint64_t tokens = 0;
   uint64_t batch_tokens = 0;
-  uint64_t hessian_bytes = 0;  // that may be gathered at a time; one Hessian always may
-  bool all_experts = false;    // every token passes every expert for its statistics
+  uint64_t hessian_bytes = 0;   // that may be gathered at a time; one Hessian always may
+  bool all_experts = false;     // every token passes every expert for its statistics
+  bool source_weights = false;  // a layer's are kept beside the solved ones
 };
+
+// Smaller batches, down to the `longest` sample, then fewer Hessians at a time, until what is least needed is
+// within `budget` (0: anything) or nothing is left to make smaller. Returns the memory of what `sizes`
+// become.
+CalibrationMemory fit_to_budget(const CompressionPlan& plan, const ModelConfig& model, uint64_t budget,
+                                uint64_t longest, CalibrationSizes& sizes);
 
 // Upper estimates in bytes.
 CalibrationMemory calibration_memory(const CompressionPlan& plan, const ModelConfig& model,

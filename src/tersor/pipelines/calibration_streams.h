@@ -19,10 +19,10 @@ enum class Stream { kQuantized, kSource };
 // Not thread-safe. The model must outlive it.
 class CalibrationStreams {
  public:
-  // `budget`: bytes of activations in memory; the rest goes to a temporary file. `folder`: where the hidden
-  // states that finished layers leave are kept.
+  // `budget`: bytes of activations in memory; the rest goes to a temporary file in `folder`, where the
+  // hidden states that finished layers leave are kept too. `dtype`: what they all are kept in.
   CalibrationStreams(const Model& model, std::vector<Batch> batches, bool source, uint64_t budget,
-                     const std::filesystem::path& folder);
+                     DType dtype, const std::filesystem::path& folder);
 
   size_t batches() const { return batches_.size(); }
   uint64_t tokens() const;
@@ -30,6 +30,9 @@ class CalibrationStreams {
 
   // Every batch before the first layer.
   void embed();
+  // A batch as it came into `layer`, on its way through it: embedded anew, or as the layer before left it. Of
+  // the quantized stream.
+  LayerState input(size_t layer, size_t batch) const;
   bool has_source() const { return stores_.size() > 1; }
   LayerState get(size_t batch, Stream stream = Stream::kQuantized) const {
     return stores_[static_cast<size_t>(stream)].get(batch);
@@ -46,9 +49,11 @@ class CalibrationStreams {
 
  private:
   LayerState fresh_state(size_t batch) const;
+  DeviceTensor saved(size_t layer, size_t stream, size_t batch) const;
 
   const Model& model_;
   const std::vector<Batch> batches_;
+  const DType dtype_;
   std::vector<size_t> rows_;        // of each batch, stream after stream
   std::vector<StateStore> stores_;  // by stream
   HiddenFile hidden_;

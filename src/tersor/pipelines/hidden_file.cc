@@ -23,7 +23,7 @@ uint64_t HiddenFile::save(size_t layer, Backend& backend, const std::vector<Stat
   uint64_t offset = 0;
   for (const StateStore& store : streams) {
     for (size_t i = 0; i < store.size(); ++i) {
-      const DeviceTensor hidden = store.get(i).hidden;
+      const DeviceTensor hidden = in_dtype(backend, store.get(i).hidden, dtype_);
       bytes.resize(hidden.bytes());
       backend.copy_out(hidden, bytes.data());
       file.write_at(offset, bytes);
@@ -37,14 +37,14 @@ uint64_t HiddenFile::save(size_t layer, Backend& backend, const std::vector<Stat
 bool HiddenFile::holds(size_t layer, uint64_t hash, const std::vector<size_t>& rows, size_t cols) const {
   if (!std::filesystem::exists(path(layer))) return false;
   uint64_t size = 0;
-  for (const size_t r : rows) size += uint64_t{r} * cols * sizeof(float);
+  for (const size_t r : rows) size += uint64_t{r} * cols * dtype_size(dtype_);
   if (std::filesystem::file_size(path(layer)) != size) return false;
   const File file(path(layer), File::Open::kRead);
   std::vector<uint64_t> hashes;
   std::vector<std::byte> bytes;
   uint64_t offset = 0;
   for (const size_t r : rows) {
-    bytes.resize(r * cols * sizeof(float));
+    bytes.resize(r * cols * dtype_size(dtype_));
     file.read_at(offset, bytes);
     offset += bytes.size();
     hashes.push_back(hash64(bytes));
@@ -52,23 +52,14 @@ bool HiddenFile::holds(size_t layer, uint64_t hash, const std::vector<size_t>& r
   return hash_of(hashes) == hash;
 }
 
-void HiddenFile::load(size_t layer, Backend& backend, const std::vector<size_t>& rows, size_t cols,
-                      std::vector<StateStore>& streams) const {
+DeviceTensor HiddenFile::read(size_t layer, Backend& backend, size_t first_row, size_t rows,
+                              size_t cols) const {
   const File file(path(layer), File::Open::kRead);
-  std::vector<std::byte> bytes;
-  uint64_t offset = 0;
-  size_t batch = 0;
-  for (StateStore& store : streams) {
-    for (size_t i = 0; i < store.size(); ++i) {
-      LayerState state = store.get(i);
-      state.hidden = backend.allocate(DType::kF32, rows[batch++], cols);
-      bytes.resize(state.hidden.bytes());
-      file.read_at(offset, bytes);
-      backend.copy_in(state.hidden, bytes.data());
-      offset += bytes.size();
-      store.put(i, std::move(state));
-    }
-  }
+  const DeviceTensor hidden = backend.allocate(dtype_, rows, cols);
+  std::vector<std::byte> bytes(hidden.bytes());
+  file.read_at(first_row * cols * dtype_size(dtype_), bytes);
+  backend.copy_in(hidden, bytes.data());
+  return in_dtype(backend, hidden, DType::kF32);
 }
 
 }  // namespace tersor

@@ -50,7 +50,8 @@ class SequentialRun {
         module_solver_(model.checkpoint(), plan, backend_, pool_, output_),
         solver_(backend_, plan, items_, module_solver_, calibration.least_expert_tokens),
         streams_(model, make_batches(calibration.samples, calibration.batch_tokens),
-                 plan.calibration->source_stream, calibration.state_budget, folder.staging()),
+                 plan.calibration->source_stream, calibration.state_budget, calibration.state_dtype,
+                 folder.staging()),
         ropes_(model.make_ropes(streams_.longest_sample())),
         clock_(meter_, streams_.tokens(), costs()) {
     summary_.tokens = streams_.tokens();
@@ -78,12 +79,8 @@ class SequentialRun {
         plan_, model_.config(),
         {.tokens = tokens,
          .sample_tokens = tokens / static_cast<double>(std::max<size_t>(1, calibration_.samples.size())),
-         .forward_passes = runs_twice() && calibration_.propagate_error ? 2.0 : 1.0,
+         .forward_passes = calibration_.forward_passes(),
          .all_experts = calibration_.all_experts});
-  }
-
-  bool runs_twice() const {
-    return calibration_.scope == CalibrationOptions::Scope::kLayer || !calibration_.propagate_error;
   }
 
   void sum_up() {
@@ -154,11 +151,7 @@ class SequentialRun {
     Layer layer;
     clock_.time("loading", [&] { layer = model_.load_layer(l); });
     if (l + 1 < plan_.calibration->layers) model_.expect_layer(l + 1);
-    if (runs_twice()) {
-      run_twice(l, layer);
-    } else {
-      run_by_stages(l, layer);
-    }
+    run_stages(l, layer);
     look_at_batches("check", false,
                     [&](const LayerState& state, const LayerState*) { check_finite(l, state.hidden); });
     clock_.time("saving", [&] {
@@ -173,32 +166,50 @@ class SequentialRun {
     calibration_.layer_done(summary_, l + 1);
   }
 
-  void run_by_stages(size_t l, Layer& layer) {
+  // Where statistics are taken with the source's weights, the batches pass the layer with those, and once
+  // more with what the solves gave, unless errors do not go on.
+  void run_stages(size_t l, Layer& layer) {
     const ModelConfig& config = model_.config();
+    const bool source_weights = calibration_.takes_source_weights();
+    const double passes = calibration_.forward_passes();
     Layer source;  // with the weights that it has now
-    if (streams_.has_source()) source = layer;
-    const auto begin = [&](LayerState& state) { begin_layer(backend_, config, layer, state); };
+    if (source_weights || streams_.has_source()) source = layer;
+    Layer& passed = source_weights ? source : layer;
+    const auto begin = [&](LayerState& state) { begin_layer(backend_, config, passed, state); };
     each_batch("forward", begin);
     if (streams_.has_source()) each_batch("forward", begin, Stream::kSource);
     for (const Stage stage : layer_stages(config, layer)) {
       const WorkCost& cost = clock_.cost(l).at(stage);
       at(l, stage);
-      solve_stage(l, layer, source, stage);
+      solve_stage(l, layer, passed, source, stage);
       clock_.spend(WorkKind::kStatistics, cost.statistics);
       clock_.spend(WorkKind::kSolve, cost.solve);
-      run(layer, l, stage);
+      run(passed, l, stage);
       if (streams_.has_source()) {
         each_batch(
             "forward", [&](LayerState& state) { run_stage(backend_, config, source, stage, ropes_, state); },
             Stream::kSource);
       }
-      clock_.spend(WorkKind::kForward, cost.forward);
+      clock_.spend(WorkKind::kForward, cost.forward / passes);
     }
+    if (passes > 1) run_again(l, layer);
   }
 
-  // The stage's inputs, as many at a time as there is memory for their Hessians. `source`: the layer as the
-  // source model has it, where its stream runs beside.
-  void solve_stage(size_t l, Layer& layer, Layer& source, Stage stage) {
+  // The whole layer, from what came into it.
+  void run_again(size_t l, const Layer& layer) {
+    clock_.time("forward", [&] {
+      for (size_t i = 0; i < streams_.batches(); ++i) {
+        LayerState state = streams_.input(l, i);
+        tersor::run_layer(backend_, model_.config(), layer, ropes_, state);
+        streams_.put(i, std::move(state));
+      }
+    });
+    clock_.spend(WorkKind::kForward, clock_.cost(l).sum().forward / calibration_.forward_passes());
+  }
+
+  // The stage's inputs, as many at a time as there is memory for their Hessians. `passed`: the layer with the
+  // weights that the batches pass; `source`: as the source model has it, where its stream runs beside.
+  void solve_stage(size_t l, Layer& layer, Layer& passed, Layer& source, Stage stage) {
     std::vector<StageInput> all = stage_inputs(plan_, modules_, layer, stage, calibration_.all_experts),
                             waiting;
     ActivationStatistics of_experts;
@@ -211,7 +222,7 @@ class SequentialRun {
         bytes += more;
         some.push_back(std::move(all[begin]));
       }
-      gather(l, layer, &source, stage, some);
+      gather(l, passed, source, stage, some);
       for (StageInput& input : some) {
         const ActivationStatistics& seen = input.statistics->activations();
         if (input.expert >= 0) of_experts.add(seen);
@@ -224,45 +235,6 @@ class SequentialRun {
     }
     lend_activations(of_experts, waiting);
     for (StageInput& input : waiting) solve(input);
-  }
-
-  // Statistics of all stages with the source's weights, then the solves, then the layer again with what they
-  // gave.
-  void run_twice(size_t l, Layer& layer) {
-    const ModelConfig& config = model_.config();
-    std::vector<LayerState> before(streams_.batches());
-    for (size_t i = 0; i < before.size(); ++i) {
-      LayerState state = streams_.get(i);
-      before[i] = state;
-      before[i].hidden = copy_of(backend_, state.hidden);
-      begin_layer(backend_, config, layer, state);
-      streams_.put(i, std::move(state));
-    }
-    std::vector<std::pair<Stage, std::vector<StageInput>>> all;
-    for (const Stage stage : layer_stages(config, layer)) {
-      at(l, stage);
-      std::vector<StageInput> inputs = stage_inputs(plan_, modules_, layer, stage, calibration_.all_experts);
-      gather(l, layer, nullptr, stage, inputs);
-      ActivationStatistics of_experts;
-      for (const StageInput& input : inputs) {
-        if (input.expert >= 0) of_experts.add(input.statistics->activations());
-      }
-      lend_activations(of_experts, inputs);
-      all.emplace_back(stage, std::move(inputs));
-      run(layer, l, stage);
-      const WorkCost& cost = clock_.cost(l).at(stage);
-      clock_.spend(WorkKind::kStatistics, cost.statistics);
-      clock_.spend(WorkKind::kForward, calibration_.propagate_error ? cost.forward / 2 : cost.forward);
-    }
-    for (auto& [stage, inputs] : all) {
-      for (StageInput& input : inputs) solve(input);
-      clock_.spend(WorkKind::kSolve, clock_.cost(l).at(stage).solve);
-    }
-    if (!calibration_.propagate_error) return;
-    for (size_t i = 0; i < before.size(); ++i) streams_.put(i, std::move(before[i]));
-    each_batch("forward",
-               [&](LayerState& state) { tersor::run_layer(backend_, config, layer, ropes_, state); });
-    clock_.spend(WorkKind::kForward, clock_.cost(l).sum().forward / 2);
   }
 
   void at(size_t l, Stage stage) {
@@ -285,14 +257,13 @@ class SequentialRun {
     if (observes) write_kv_scales(l, kv);
   }
 
-  void gather(size_t l, Layer& layer, Layer* source, Stage stage, std::span<StageInput> inputs) {
-    if (inputs.empty()) return;
+  void gather(size_t l, Layer& passed, Layer& source, Stage stage, std::span<StageInput> inputs) {
     begin_statistics(backend_, inputs);
     const bool compared = std::ranges::any_of(inputs, [](const StageInput& i) { return i.needs.cross; });
     look_at_batches("statistics", compared, [&](const LayerState& state, const LayerState* of_source) {
       std::optional<LayerAndState> beside;
-      if (of_source != nullptr) beside.emplace(*source, *of_source);
-      add_statistics(backend_, model_.config(), stage, {layer, state}, beside ? &*beside : nullptr, inputs);
+      if (of_source != nullptr) beside.emplace(source, *of_source);
+      add_statistics(backend_, model_.config(), stage, {passed, state}, beside ? &*beside : nullptr, inputs);
     });
     finish_statistics(l, inputs);
   }

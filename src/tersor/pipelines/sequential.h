@@ -29,10 +29,14 @@ struct CalibrationOptions {
   std::vector<std::vector<int32_t>> samples = {};  // token ids, each of its own length; no padding
   // Of a plan with a source_stream: kStage and propagate_error alone.
   // `stage`: as above. `layer`: all statistics of a layer are taken with its source weights, and the layer
-  // runs again with the quantized ones, as the reference does.
+  // runs again, from what came into it, with the quantized ones, as the reference does.
   enum class Scope { kStage, kLayer };
   Scope scope = Scope::kStage;
   bool propagate_error = true;  // false: every layer's input is what the source model makes
+  // Whether a layer's statistics are all taken with its source weights.
+  bool takes_source_weights() const { return scope == Scope::kLayer || !propagate_error; }
+  // Of a layer: it runs a second time where errors go on that its statistics do not know.
+  double forward_passes() const { return takes_source_weights() && propagate_error ? 2 : 1; }
   // A routed expert that fewer tokens reach is rounded to nearest.
   uint64_t least_expert_tokens = 32;
   // Every expert's statistics are those of all tokens; what the layer hands on is the routed sum all the
@@ -40,6 +44,8 @@ struct CalibrationOptions {
   bool all_experts = false;
   size_t batch_tokens = 4096;                  // that run together
   uint64_t hessian_bytes = uint64_t{2} << 30;  // that are gathered at a time; one always is
+  // Of activations between two stages, wherever they are kept: F32 or BF16. They are computed in f32.
+  DType state_dtype = DType::kBF16;
   uint64_t state_budget = UINT64_MAX;  // bytes of activations in memory; the rest goes to a temporary file
   // Called after each layer, with what is known so far; may be empty.
   std::function<void(const CalibrationSummary& so_far, size_t layers_done)> layer_done = {};

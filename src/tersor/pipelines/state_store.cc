@@ -3,36 +3,66 @@
 #include <utility>
 
 namespace tersor {
+namespace {
 
-std::vector<DeviceTensor*> tensors_of(LayerState& s) {
+// The activations that a state holds, in a fixed order; absent ones are empty.
+std::vector<DeviceTensor*> activations_of(LayerState& s) {
   std::vector<DeviceTensor*> tensors = {
       &s.hidden, &s.attention_input,  &s.q_latent,  &s.kv_latent, &s.shared_key,  &s.q, &s.k,
       &s.v,      &s.attention_output, &s.mlp_input, &s.mlp_inner, &s.shared_inner};
   for (LayerState::ExpertRows& rows : s.routed) {
-    for (DeviceTensor* t : {&rows.row_ids, &rows.weights, &rows.input, &rows.inner}) tensors.push_back(t);
+    for (DeviceTensor* t : {&rows.input, &rows.inner}) tensors.push_back(t);
   }
   return tensors;
 }
 
-StateStore::StateStore(Backend& backend, size_t batches, uint64_t budget)
-    : backend_(&backend), budget_(budget), slots_(batches) {}
+// All its tensors: what the router said is small, and kept as it is.
+std::vector<DeviceTensor*> tensors_of(LayerState& s) {
+  std::vector<DeviceTensor*> tensors = activations_of(s);
+  for (LayerState::ExpertRows& rows : s.routed) {
+    for (DeviceTensor* t : {&rows.row_ids, &rows.weights}) tensors.push_back(t);
+  }
+  return tensors;
+}
+
+// Each by itself: those that shared memory have their own then.
+void convert_activations(Backend& backend, LayerState& state, DType dtype) {
+  for (DeviceTensor* t : activations_of(state)) {
+    if (*t) *t = in_dtype(backend, *t, dtype);
+  }
+}
+
+}  // namespace
+
+DeviceTensor in_dtype(Backend& backend, const DeviceTensor& x, DType dtype) {
+  if (x.dtype == dtype) return x;
+  const DeviceTensor converted = backend.allocate(dtype, x.rows, x.cols);
+  backend.convert(x, converted);
+  return converted;
+}
+
+StateStore::StateStore(Backend& backend, size_t batches, uint64_t budget, DType dtype,
+                       std::filesystem::path folder)
+    : backend_(&backend), budget_(budget), dtype_(dtype), folder_(std::move(folder)), slots_(batches) {}
 
 LayerState StateStore::get(size_t i) const {
   const Slot& slot = slots_[i];
   LayerState state = slot.state;
-  if (!slot.in_file) return state;
-  uint64_t offset = slot.offset;
-  std::vector<std::byte> bytes;
-  const std::vector<DeviceTensor*> tensors = tensors_of(state);
-  for (size_t t = 0; t < tensors.size(); ++t) {
-    const auto& [dtype, shape] = slot.shapes[t];
-    if (shape.first * shape.second == 0) continue;
-    *tensors[t] = backend_->allocate(dtype, shape.first, shape.second);
-    bytes.resize(tensors[t]->bytes());
-    file_->read_at(offset, bytes);
-    backend_->copy_in(*tensors[t], bytes.data());
-    offset += bytes.size();
+  if (slot.in_file) {
+    uint64_t offset = slot.offset;
+    std::vector<std::byte> bytes;
+    const std::vector<DeviceTensor*> tensors = tensors_of(state);
+    for (size_t t = 0; t < tensors.size(); ++t) {
+      const auto& [dtype, shape] = slot.shapes[t];
+      if (shape.first * shape.second == 0) continue;
+      *tensors[t] = backend_->allocate(dtype, shape.first, shape.second);
+      bytes.resize(tensors[t]->bytes());
+      file_->read_at(offset, bytes);
+      backend_->copy_in(*tensors[t], bytes.data());
+      offset += bytes.size();
+    }
   }
+  convert_activations(*backend_, state, DType::kF32);
   return state;
 }
 
@@ -40,6 +70,7 @@ void StateStore::put(size_t i, LayerState state) {
   Slot& slot = slots_[i];
   if (!slot.in_file) memory_ -= slot.bytes;
   slot.state = {};
+  convert_activations(*backend_, state, dtype_);
   uint64_t bytes = 0;
   for (const DeviceTensor* t : tensors_of(state)) bytes += *t ? t->bytes() : 0;
   slot.bytes = bytes;
@@ -49,7 +80,7 @@ void StateStore::put(size_t i, LayerState state) {
     slot.state = std::move(state);
     return;
   }
-  if (!file_) file_ = open_temporary_file();
+  if (!file_) file_ = open_temporary_file(folder_);
   if (bytes > slot.capacity) {  // its old place is too small: a new one at the end
     slot.offset = spilled_;
     slot.capacity = bytes;

@@ -1,8 +1,9 @@
 // The activations of all calibration batches between two stages of a layer: as many as a budget allows in
-// memory, the others in a temporary file.
+// memory, the others in a temporary file beside the output: folders for temporary files are often memory.
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <vector>
 
@@ -14,11 +15,13 @@ namespace tersor {
 // Not thread-safe. The back end must outlive it.
 class StateStore {
  public:
-  // `budget`: bytes of memory that the tensors of all batches may take together.
-  StateStore(Backend& backend, size_t batches, uint64_t budget);
+  // `budget`: bytes of memory that the tensors of all batches may take together. `dtype`: what activations
+  // are kept in, F32 or BF16, in memory and in the file alike: what comes back does not depend on the budget.
+  // `folder`: of the file.
+  StateStore(Backend& backend, size_t batches, uint64_t budget, DType dtype, std::filesystem::path folder);
 
   size_t size() const { return slots_.size(); }
-  // Batch i as it was last put, bit for bit.
+  // Batch i as it was last put, its activations rounded to `dtype`, in f32.
   LayerState get(size_t i) const;
   void put(size_t i, LayerState state);
 
@@ -27,7 +30,7 @@ class StateStore {
 
  private:
   struct Slot {
-    LayerState state;  // spilled: with its tensors' shapes, but without their memory
+    LayerState state;  // tensors as they are kept; spilled: without any
     std::vector<std::pair<DType, std::pair<size_t, size_t>>> shapes;
     bool in_file = false;
     uint64_t offset = 0, capacity = 0;  // its place in the file
@@ -36,11 +39,13 @@ class StateStore {
 
   Backend* backend_;
   uint64_t budget_, memory_ = 0, spilled_ = 0;
+  DType dtype_;
+  std::filesystem::path folder_;
   std::vector<Slot> slots_;
   std::optional<File> file_;
 };
 
-// Every tensor that a state holds, in a fixed order; absent ones are empty.
-std::vector<DeviceTensor*> tensors_of(LayerState& state);
+// x in `dtype`, F32 or BF16: x itself where it is that already.
+DeviceTensor in_dtype(Backend& backend, const DeviceTensor& x, DType dtype);
 
 }  // namespace tersor

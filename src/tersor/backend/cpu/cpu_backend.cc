@@ -41,6 +41,18 @@ std::string CpuBackend::describe() const {
                      rows_.name, threads_, threads_ == 1 ? "" : "s");
 }
 
+void CpuBackend::convert(const DeviceTensor& from, const DeviceTensor& to) {
+  require_convert_shapes(from, to);
+  const size_t n = from.cols;
+  each_row(from.rows, n, threads_, [&](size_t r) {
+    if (to.dtype == DType::kBF16) {
+      rows_.to_bf16(from.data<float>() + r * n, n, to.data<uint16_t>() + r * n);
+    } else {
+      rows_.from_bf16(from.data<uint16_t>() + r * n, n, to.data<float>() + r * n);
+    }
+  });
+}
+
 void CpuBackend::norm(const NormArgs& args, const DeviceTensor& x, const DeviceTensor& weight,
                       const DeviceTensor& bias, const DeviceTensor& y) {
   const size_t n = x.cols;

@@ -19,6 +19,8 @@ class CpuBackend : public ReferenceBackend {
 
   std::string describe() const override;
 
+  void convert(const DeviceTensor& from, const DeviceTensor& to) override;
+
   std::shared_ptr<const PackedWeight> pack(const DeviceTensor& weight) override;
   void matmul(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& bias,
               const DeviceTensor& y) override;

@@ -27,7 +27,8 @@ const RowKernels& RowTable() {
                                       rows::Normalize,
                                       rows::ScaleAdd,
                                       rows::WeightedDifference,
-                                      rows::ToBf16};
+                                      rows::ToBf16,
+                                      rows::FromBf16};
   return kKernels;
 }
 

@@ -27,8 +27,9 @@ struct RowKernels {
   void (*scale_add)(float a, const float* x, size_t n, float b, float* y);
   // Σ weight · (x − y).
   float (*weighted_difference)(const float* weight, const float* x, const float* y, size_t n);
-  // Rounds to nearest, ties to even.
+  // Rounds to nearest, ties to even; NaNs stay NaNs.
   void (*to_bf16)(const float* x, size_t n, uint16_t* y);
+  void (*from_bf16)(const uint16_t* x, size_t n, float* y);
 };
 
 const RowKernels& cpu_row_kernels();

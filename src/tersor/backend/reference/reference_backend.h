@@ -10,6 +10,8 @@ class ReferenceBackend : public HostMemoryBackend {
  public:
   std::string describe() const override;
 
+  void convert(const DeviceTensor& from, const DeviceTensor& to) override;
+
   std::shared_ptr<const PackedWeight> pack(const DeviceTensor& weight) override;
   void matmul(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& bias,
               const DeviceTensor& y) override;

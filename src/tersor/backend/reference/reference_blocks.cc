@@ -7,6 +7,7 @@
 
 #include "tersor/backend/operation_shapes.h"
 #include "tersor/backend/reference/reference_backend.h"
+#include "tersor/base/float_types.h"
 #include "tersor/tensor/matrix_view.h"
 
 namespace tersor {
@@ -38,6 +39,17 @@ double activation_value(Activation activation, double x) {
       return x > 0 ? x * x : 0.0;
   }
   return x;
+}
+
+void ReferenceBackend::convert(const DeviceTensor& from, const DeviceTensor& to) {
+  require_convert_shapes(from, to);
+  for (size_t i = 0; i < from.size(); ++i) {
+    if (to.dtype == DType::kBF16) {
+      to.data<BFloat16>()[i] = bfloat16_from(from.data<float>()[i]);
+    } else {
+      to.data<float>()[i] = to_float(from.data<BFloat16>()[i]);
+    }
+  }
 }
 
 void ReferenceBackend::norm(const NormArgs& args, const DeviceTensor& x, const DeviceTensor& weight,

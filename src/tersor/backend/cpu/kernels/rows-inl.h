@@ -194,9 +194,24 @@ void ToBf16(const float* x, size_t n, uint16_t* y) {
     const auto bits = hn::BitCast(du, hn::LoadU(d, x + i));
     const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
     const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFFu))));
-    hn::StoreU(hn::TruncateTo(dh, rounded), dh, y + i);
+    const auto quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(du, 0x40u));
+    const auto nan = hn::RebindMask(du, hn::IsNaN(hn::BitCast(d, bits)));
+    hn::StoreU(hn::TruncateTo(dh, hn::IfThenElse(nan, quiet, rounded)), dh, y + i);
   }
   for (; i < n; ++i) y[i] = bfloat16_from(x[i]).bits;
+}
+
+void FromBf16(const uint16_t* x, size_t n, float* y) {
+  const D d;
+  const hn::RebindToUnsigned<D> du;
+  const hn::Rebind<uint16_t, D> dh;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto bits = hn::ShiftLeft<16>(hn::PromoteTo(du, hn::LoadU(dh, x + i)));
+    hn::StoreU(hn::BitCast(d, bits), d, y + i);
+  }
+  for (; i < n; ++i) y[i] = to_float(BFloat16{x[i]});
 }
 
 }  // namespace rows
