@@ -77,6 +77,7 @@ void CalibratedRun::fit_memory(uint64_t budget, uint64_t tokens) {
   }
   options_.batch_tokens = sizes.batch_tokens;
   options_.hessian_bytes = sizes.hessian_bytes;
+  options_.hessians_in_file = sizes.hessians_in_file;
   if (budget > 0) options_.state_budget = budget - memory.least();
   report_.memory = budget > 0 ? std::min(memory.total(), budget) : memory.total();
 }

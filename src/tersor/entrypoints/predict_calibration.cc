@@ -65,7 +65,8 @@ CalibrationPrediction predict_calibration(const Session& session) {
   // Hidden states of the last finished layer, twice, for a run that is killed; and what has no place in
   // memory.
   const uint64_t streams = session.plan.calibration->source_stream ? 2 : 1;
-  p.disk = 2 * p.tokens * model.hidden * sizes.bytes_per_state * streams + memory.total() - p.memory;
+  p.disk = 2 * p.tokens * model.hidden * sizes.bytes_per_state * streams + memory.total() - p.memory +
+           memory.hessian_file;
   return p;
 }
 

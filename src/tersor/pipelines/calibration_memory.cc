@@ -54,14 +54,17 @@ CalibrationMemory calibration_memory(const CompressionPlan& plan, const ModelCon
     const bool asymmetric = decision.gptq && decision.gptq->asymmetric_calibration;
     const uint64_t gathered = asymmetric ? 2 * hessian : hessian;
     largest_hessian = std::max(largest_hessian, gathered);
-    // The weight as it is stored; in f32: itself, rounded, solved, their difference and its product with H, a
-    // copy on the host; its codes; transposed strips; the factor and two matrices of its size while it is
-    // made. Asymmetric calibration: the shifted weight, and the shift while it is put in order.
-    const uint64_t strips = 3 * kFloat * in * std::min<uint64_t>(out, 4096);
-    const uint64_t in_f32 = decision.gptq ? 6 + asymmetric : 2;
+    // The weight as it is stored, and what it becomes; in f32: itself, or its error, and it solved; its
+    // codes. A strip of it: columns, twice, and their codes, twice. Asymmetric calibration: the shifted
+    // weight.
+    const uint64_t in_f32 = decision.gptq ? 2 + asymmetric : 1;
+    const uint64_t strip = in * std::min<uint64_t>(out, 1024) * (2 * kFloat + 2);
     const uint64_t solve =
-        out * in * (dtype_size(module.dtype) + in_f32 * kFloat + 2) + (hessian > 0 ? strips : 0);
-    memory.solve = std::max(memory.solve, solve + (asymmetric ? 4 : 3) * hessian);
+        out * in * (dtype_size(module.dtype) + 2 + in_f32 * kFloat + 1) + (hessian > 0 ? strip : 0);
+    // The factor, in the place of its Hessian where that is in a file. Asymmetric calibration: the shift
+    // while it is put in order.
+    const uint64_t factor = (asymmetric ? 4 : 1) * hessian - (sizes.hessians_in_file ? hessian : 0);
+    memory.solve = std::max(memory.solve, solve + factor);
     return gathered + statistics_needs(plan.schemes[*decision.scheme], false).activations.bytes();
   };
   for (size_t l = 0; l < plan.calibration->layers; ++l) {
@@ -83,6 +86,7 @@ CalibrationMemory calibration_memory(const CompressionPlan& plan, const ModelCon
     memory.hessians = std::max(memory.hessians, add_linear(plan.inventory.modules[m], plan.decisions[m]));
   }
   memory.hessians = std::min(memory.hessians, std::max(largest_hessian, sizes.hessian_bytes));
+  if (sizes.hessians_in_file) memory.hessian_file = largest_hessian;
   const TokenWidths widths = token_widths(model);
   memory.batch = kFloat * std::min(sizes.batch_tokens, sizes.tokens) * widths.running;
   memory.states = sizes.bytes_per_state * sizes.tokens * widths.state;
@@ -97,13 +101,16 @@ CalibrationMemory calibration_memory(const CompressionPlan& plan, const ModelCon
 CalibrationMemory fit_to_budget(const CompressionPlan& plan, const ModelConfig& model, uint64_t budget,
                                 uint64_t longest, CalibrationSizes& sizes) {
   CalibrationMemory memory = calibration_memory(plan, model, sizes);
-  const auto exceeds = [&] { return budget > 0 && memory.least() > budget; };
-  while (exceeds() && memory.batch > memory.solve && sizes.batch_tokens > longest) {
-    sizes.batch_tokens = std::max(longest, sizes.batch_tokens / 2);
-    memory = calibration_memory(plan, model, sizes);
-  }
-  while (exceeds() && sizes.hessian_bytes > 1) {
-    sizes.hessian_bytes /= 2;
+  while (budget > 0 && memory.least() > budget) {
+    if (memory.batch > memory.solve && sizes.batch_tokens > longest) {
+      sizes.batch_tokens = std::max(longest, sizes.batch_tokens / 2);
+    } else if (sizes.hessian_bytes > 1) {
+      sizes.hessian_bytes /= 2;
+    } else if (!sizes.hessians_in_file && memory.solve > memory.batch) {
+      sizes.hessians_in_file = true;
+    } else {
+      break;
+    }
     memory = calibration_memory(plan, model, sizes);
   }
   return memory;

@@ -1,6 +1,7 @@
 // What calibration learns of the input that a group of linears shares (docs/how-it-works.md, "Statistics").
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "tersor/backend/backend.h"
@@ -41,6 +42,8 @@ class InputStatistics {
   bool finite() const { return finite_; }
   // [width, width] f32, empty where it was not asked for.
   const DeviceTensor& hessian() const { return hessian_; }
+  // Takes it away, so that it can be stored elsewhere.
+  DeviceTensor take_hessian() { return std::exchange(hessian_, {}); }
   // [width, width] f32, row i of input x̃_i − x_i; empty where it was not asked for.
   const DeviceTensor& cross() const { return cross_; }
   // Mean x_j² of each column; empty where neither it nor the Hessian was asked for.

@@ -44,6 +44,7 @@ struct CalibrationOptions {
   bool all_experts = false;
   size_t batch_tokens = 4096;                  // that run together
   uint64_t hessian_bytes = uint64_t{2} << 30;  // that are gathered at a time; one always is
+  bool hessians_in_file = false;               // while a factor is in memory
   // Of activations between two stages, wherever they are kept: F32 or BF16. They are computed in f32.
   DType state_dtype = DType::kBF16;
   uint64_t state_budget = UINT64_MAX;  // bytes of activations in memory; the rest goes to a temporary file

@@ -19,7 +19,9 @@ TEST_F(SequentialTest, StatesInAFileAndSmallBatchesChangeNothing) {
   const Recipe recipe = recipe_for(open_checkpoint(model.string()), "GPTQModifier");
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     run(model, recipe, *backend, {.state_dtype = dtype}, "whole");
-    run(model, recipe, *backend, {.hessian_bytes = 1, .state_dtype = dtype, .state_budget = 5000}, "spilled");
+    run(model, recipe, *backend,
+        {.hessian_bytes = 1, .hessians_in_file = true, .state_dtype = dtype, .state_budget = 5000},
+        "spilled");
     EXPECT_TRUE(shard("whole") == shard("spilled"));
   }
   run(model, recipe, *backend, {.state_dtype = DType::kF32}, "f32");
@@ -136,7 +138,8 @@ TEST_F(SequentialTest, AsymmetricCalibrationKeepsBothStreams) {
     const CalibrationSummary whole = run(model, recipe, *backend, {}, "whole");
     for (const PieceStatistics& s : whole.run.modules) EXPECT_TRUE(std::isfinite(s.squared_error)) << family;
     EXPECT_FALSE(shard("plain") == shard("whole")) << family;
-    run(model, recipe, *backend, {.hessian_bytes = 1, .state_budget = 5000}, "spilled");
+    run(model, recipe, *backend, {.hessian_bytes = 1, .hessians_in_file = true, .state_budget = 5000},
+        "spilled");
     EXPECT_TRUE(shard("whole") == shard("spilled")) << family;
 
     const CompressionPlan plan = make_plan(open_checkpoint(model.string()), recipe, {});
@@ -200,6 +203,7 @@ TEST_F(SequentialTest, FitsToABudgetWhatCanBeMadeSmaller) {
   const CalibrationMemory least = fit_to_budget(plan, model, 1, 512, sizes);
   EXPECT_EQ(sizes.batch_tokens, 512u);
   EXPECT_LT(least.hessians, whole.hessians);
+  EXPECT_FALSE(sizes.hessians_in_file);  // a batch takes more than a solve: it would not help
   EXPECT_GT(least.least(), 1u);
 
   CalibrationSizes wide = wanted;

@@ -20,8 +20,9 @@ struct SolveFactor {
 // The factors of one Hessian, each made when it is first asked for.
 class Factors {
  public:
-  Factors(Backend& backend, const StageInput& input, std::vector<std::string>& notes)
-      : backend_(backend), input_(input), notes_(notes) {}
+  Factors(Backend& backend, const StageInput& input, const StoredHessian& hessian,
+          std::vector<std::string>& notes)
+      : backend_(backend), input_(input), hessian_(hessian), notes_(notes) {}
 
   // Null where the Hessian has none.
   const HessianFactor* get(ColumnOrder order, double dampening_frac) {
@@ -42,8 +43,7 @@ class Factors {
     const std::pair key{order, dampening_frac};
     auto found = factors_.find(key);
     if (found == factors_.end()) {
-      std::optional<HessianFactor> factor =
-          factor_hessian(backend_, input_.statistics->hessian(), order, dampening_frac);
+      std::optional<HessianFactor> factor = factor_hessian(backend_, hessian_, order, dampening_frac);
       if (factor && factor->dampening_frac != dampening_frac) {
         notes_.push_back(fmt::format("the Hessian of `{}` had no factor at dampening_frac {}: {} was used",
                                      input_.name(), dampening_frac, factor->dampening_frac));
@@ -55,6 +55,7 @@ class Factors {
 
   Backend& backend_;
   const StageInput& input_;
+  const StoredHessian& hessian_;
   std::vector<std::string>& notes_;
   std::map<std::pair<ColumnOrder, double>, SolveFactor> factors_;
 };
@@ -72,10 +73,12 @@ void InputSolver::solve(StageInput& input, std::vector<PieceStatistics>& modules
                     "tokens reached it",
                     input.name(), input.expert, statistics.tokens()));
   }
-  Factors factors(backend_, input, notes);
+  StoredHessian hessian(input.statistics->take_hessian());
+  if (hessian_folder_ && hessian.size() > 0 && !starved) hessian.spill(backend_, *hessian_folder_);
+  Factors factors(backend_, input, hessian, notes);
   for (const auto& [linear, m] : input.linears) {
     const ModuleDecision& decision = plan_.decisions[m];
-    SolveGuide guide;
+    SolveGuide guide{.hessian = hessian};
     if (!starved) guide.importance = statistics.mean_squares();
     if (decision.gptq && !starved) {
       const auto order = plan_.schemes[*decision.scheme].weights->actorder ? ColumnOrder::kDescending

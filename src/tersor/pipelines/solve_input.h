@@ -1,7 +1,9 @@
 // The solves of all linears that read one input: they share its Hessian and its factors.
 #pragma once
 
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,9 +16,16 @@ namespace tersor {
 class InputSolver {
  public:
   // `least_expert_tokens`: linears of a routed expert that fewer tokens reached are rounded to nearest.
+  // `hessian_folder`: where a Hessian lies while its factor is in memory; null: in memory too.
   InputSolver(Backend& backend, const CompressionPlan& plan, const CalibrationItems& items,
-              ModuleSolver& solver, uint64_t least_expert_tokens)
-      : backend_(backend), plan_(plan), items_(items), solver_(solver), least_(least_expert_tokens) {}
+              ModuleSolver& solver, uint64_t least_expert_tokens,
+              std::optional<std::filesystem::path> hessian_folder)
+      : backend_(backend),
+        plan_(plan),
+        items_(items),
+        solver_(solver),
+        least_(least_expert_tokens),
+        hessian_folder_(std::move(hessian_folder)) {}
 
   // Solves every linear of `input`, which then has its quantized weight and no statistics any more. Adds to
   // `notes` what the user should know, and to `modules` their errors.
@@ -28,6 +37,7 @@ class InputSolver {
   const CalibrationItems& items_;
   ModuleSolver& solver_;
   const uint64_t least_;
+  const std::optional<std::filesystem::path> hessian_folder_;
 };
 
 }  // namespace tersor

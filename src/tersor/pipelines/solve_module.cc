@@ -1,6 +1,7 @@
 #include "tersor/pipelines/solve_module.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -72,21 +73,27 @@ BlockStatistics round_weight(const QuantizationScheme& scheme, const SourceModul
   return sum;
 }
 
-std::vector<float> dequantized(const QuantizationScheme& scheme, const SourceModule& m,
-                               const StoredWeight& stored, ThreadPool& pool) {
-  std::vector<float> values(m.out() * m.in());
-  const auto tensors = stored.by_suffix();
+// A weight [out, in] in f32, made of blocks of its rows: make(first row, rows, values).
+template <typename F>
+DeviceTensor put_blocks(Backend& backend, ThreadPool& pool, const QuantizationScheme& scheme,
+                        const SourceModule& m, F&& make) {
+  const DeviceTensor weight = backend.allocate(DType::kF32, m.out(), m.in());
+  std::mutex device;  // which takes calls from one thread at a time
   each_block(pool, m, scheme, [&](uint64_t row, uint64_t count, size_t) {
-    decompress_rows(scheme, tensors, m.dtype, m.out(), m.in(), row, count, cpu_quantize_kernels(),
-                    values.data() + row * m.in());
+    std::vector<float> values(count * m.in());
+    make(row, count, values.data());
+    const std::lock_guard lock(device);
+    backend.copy_in(weight.sub_rows(row, count), values.data());
   });
-  return values;
+  return weight;
 }
 
-DeviceTensor put(Backend& backend, const std::vector<float>& values, size_t rows, size_t cols) {
-  const DeviceTensor tensor = backend.allocate(DType::kF32, rows, cols);
-  backend.copy_in(tensor, values.data());
-  return tensor;
+DeviceTensor dequantized(Backend& backend, const QuantizationScheme& scheme, const SourceModule& m,
+                         const StoredWeight& stored, ThreadPool& pool) {
+  const auto tensors = stored.by_suffix();
+  return put_blocks(backend, pool, scheme, m, [&](uint64_t row, uint64_t count, float* values) {
+    decompress_rows(scheme, tensors, m.dtype, m.out(), m.in(), row, count, cpu_quantize_kernels(), values);
+  });
 }
 
 // W · (I + P).
@@ -96,12 +103,28 @@ DeviceTensor shifted(Backend& backend, const DeviceTensor& weight, const DeviceT
   return sum;
 }
 
-std::vector<float> as_floats(const std::vector<std::byte>& weight, const SourceModule& m) {
-  std::vector<float> values(m.out() * m.in());
-  visit_weight({weight.data(), m.dtype, m.out(), m.in()}, [&](const auto& view) {
-    for (size_t i = 0; i < values.size(); ++i) values[i] = to_float(view.data[i]);
+DeviceTensor as_floats(Backend& backend, const QuantizationScheme& scheme, const SourceModule& m,
+                       const std::vector<std::byte>& weight, ThreadPool& pool) {
+  return put_blocks(backend, pool, scheme, m, [&](uint64_t row, uint64_t count, float* values) {
+    visit_weight(rows_of(weight, m, row, count), [&](const auto& view) {
+      for (size_t i = 0; i < count * m.in(); ++i) values[i] = to_float(view.data[i]);
+    });
   });
-  return values;
+}
+
+// ‖W − Ŵ‖², row after row.
+double squared_error_of(Backend& backend, const SourceModule& m, const std::vector<std::byte>& weight,
+                        const DeviceTensor& result) {
+  constexpr uint64_t kRows = 256;
+  double error = 0, norm = 0;
+  std::vector<float> values;
+  for (uint64_t row = 0; row < m.out(); row += kRows) {
+    const DeviceTensor rows = result.sub_rows(row, std::min(kRows, m.out() - row));
+    values.resize(rows.size());
+    backend.copy_out(rows, values.data());
+    cpu_quantize_kernels().squared_error(rows_of(weight, m, row, rows.rows), values.data(), &error, &norm);
+  }
+  return error;
 }
 
 }  // namespace
@@ -202,31 +225,25 @@ SolvedModule ModuleSolver::solve(size_t m, uint32_t item, const InputStatistics&
                        .squared_norm = rounded.squared_norm,
                        .zero_groups = rounded.zero_groups,
                        .tokens = input.tokens()};
-  solved.weight = put(backend_, dequantized(scheme, module, stored, pool_), module.out(), module.in());
+  solved.weight = dequantized(backend_, scheme, module, stored, pool_);
   solved.fell_back = decision.gptq && guide.factor == nullptr;
   if (decision.gptq && guide.factor != nullptr) {
-    const DeviceTensor original = put(backend_, as_floats(weight, module), module.out(), module.in());
-    const DeviceTensor difference = backend_.allocate(DType::kF32, module.out(), module.in());
-    const auto error_of = [&](const DeviceTensor& w) {
-      backend_.add(original, -1, w, difference);
-      return output_error(backend_, input.hessian(), difference);
-    };
-    solved.statistics.output_norm = output_error(backend_, input.hessian(), original);
-    solved.statistics.rounding_output_error = error_of(solved.weight);
+    const DeviceTensor original = as_floats(backend_, scheme, module, weight, pool_);
+    solved.statistics.output_norm = output_error(backend_, guide.hessian, original);
+    // A weight is large: each is turned into its own error, and gone before the next is made.
+    backend_.add(original, -1, solved.weight, solved.weight);
+    solved.statistics.rounding_output_error = output_error(backend_, guide.hessian, solved.weight);
+    solved.weight = {};
     GptqResult result = gptq_quantize(
         backend_, guide.shift ? shifted(backend_, original, guide.shift) : original, *guide.factor,
         stored_column_scales(scheme, stored.by_suffix(), module.dtype, module.out(), module.in()),
         static_cast<size_t>(decision.gptq->block_size));
     stored.bytes[0] =
         encode_codes(scheme, module.dtype, module.out(), module.in(), result.codes, cpu_quantize_kernels());
-    solved.weight = result.weight;
-    solved.statistics.output_error = error_of(solved.weight);
-    std::vector<float> values(module.out() * module.in());
-    backend_.copy_out(solved.weight, values.data());
-    double norm = 0;
-    solved.statistics.squared_error = 0;
-    cpu_quantize_kernels().squared_error(rows_of(weight, module, 0, module.out()), values.data(),
-                                         &solved.statistics.squared_error, &norm);
+    solved.weight = std::move(result.weight);
+    backend_.add(original, -1, solved.weight, original);
+    solved.statistics.output_error = output_error(backend_, guide.hessian, original);
+    solved.statistics.squared_error = squared_error_of(backend_, module, weight, solved.weight);
   }
 
   JournalRecord record{.item = item, .statistics = solved.statistics, .extents = {}};

@@ -22,9 +22,10 @@ struct SolvedModule {
 
 // What calibration has found for the weights of an input.
 struct SolveGuide {
-  std::span<const float> importance;      // of columns, for imatrix_mse; empty: all alike
-  const HessianFactor* factor = nullptr;  // null: round to nearest
-  DeviceTensor shift;                     // of asymmetric_shift(), or empty
+  const StoredHessian& hessian;            // of the input; of size 0 where it was not asked for
+  std::span<const float> importance = {};  // of columns, for imatrix_mse; empty: all alike
+  const HessianFactor* factor = nullptr;   // null: round to nearest
+  DeviceTensor shift = {};                 // of asymmetric_shift(), or empty
 };
 
 // Not thread-safe. Refers to its arguments.

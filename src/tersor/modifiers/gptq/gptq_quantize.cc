@@ -7,8 +7,10 @@ namespace tersor {
 namespace {
 
 // Output rows that are solved together: rows are independent of each other, and this bounds the memory.
-constexpr size_t kStripRows = 4096;
+constexpr size_t kStripRows = 1024;
 constexpr size_t kTile = 64;
+// Of the Hessian, at a time, where it lies in a file.
+constexpr size_t kErrorColumns = 512;
 
 DeviceTensor put(Backend& backend, DType dtype, size_t rows, size_t cols, const void* values) {
   const DeviceTensor tensor = backend.allocate(dtype, rows, cols);
@@ -130,15 +132,19 @@ GptqResult gptq_quantize(Backend& backend, const DeviceTensor& weight, const Hes
   return result;
 }
 
-double output_error(Backend& backend, const DeviceTensor& hessian, const DeviceTensor& difference) {
+double output_error(Backend& backend, const StoredHessian& hessian, const DeviceTensor& difference) {
   double error = 0;
-  for (size_t row = 0; row < difference.rows; row += kStripRows) {
-    const DeviceTensor rows = difference.sub_rows(row, std::min(kStripRows, difference.rows - row));
-    const DeviceTensor product = backend.allocate(DType::kF32, rows.rows, rows.cols);
-    backend.gemm(1, rows, false, hessian, false, 0, product);
-    const DeviceTensor sums = zeros(backend, rows.cols);
-    backend.add_products(product, rows, sums);
-    error += sum_of(backend, sums);
+  for (size_t column = 0; column < hessian.size(); column += kErrorColumns) {
+    const size_t columns = std::min(kErrorColumns, hessian.size() - column);
+    const DeviceTensor some = hessian.rows(backend, column, columns);  // or columns: it is symmetric
+    for (size_t row = 0; row < difference.rows; row += kStripRows) {
+      const size_t rows = std::min(kStripRows, difference.rows - row);
+      const DeviceTensor product = backend.allocate(DType::kF32, rows, columns);
+      backend.gemm(1, difference.sub_rows(row, rows), false, some, true, 0, product);
+      const DeviceTensor sums = zeros(backend, columns);
+      backend.add_products(product, block_of(backend, difference, row, column, rows, columns), sums);
+      error += sum_of(backend, sums);
+    }
   }
   return error;
 }

@@ -25,11 +25,11 @@ struct GptqResult {
 };
 
 // `weight` [out, in] f32 is not changed. `block_size`: columns per lazy block; the result depends on it
-// through the order of f32 sums alone. Memory: 3 · in · min(out, 4096) · 4 bytes beside the result.
+// through the order of f32 sums alone. Memory: 10 · in · min(out, 1024) bytes beside the result.
 GptqResult gptq_quantize(Backend& backend, const DeviceTensor& weight, const HessianFactor& factor,
                          const ColumnScales& scales, size_t block_size = 128);
 
-// tr(D H Dᵀ) for D [out, in]: what an error D of the weight costs in squared output error. H [in, in].
-double output_error(Backend& backend, const DeviceTensor& hessian, const DeviceTensor& difference);
+// tr(D H Dᵀ) for D [out, in]: what an error D of the weight costs in squared output error.
+double output_error(Backend& backend, const StoredHessian& hessian, const DeviceTensor& difference);
 
 }  // namespace tersor

@@ -145,6 +145,25 @@ TEST_P(GptqTest, MeasuresOutputError) {
       1, 1e-4);
 }
 
+// In a file or in memory: the same bits, for shapes beyond what is read at a time.
+TEST_P(GptqTest, HessiansInAFileGiveTheSame) {
+  const Problem p = make_problem(5, 531, {CodeKind::kInt, 4}, 9, false, 10);
+  const DeviceTensor matrix = put(*backend, p.hessian, p.in, p.in),
+                     weight = put(*backend, p.weight, p.out, p.in);
+  StoredHessian in_file(matrix);
+  in_file.spill(*backend, std::filesystem::temp_directory_path());
+  EXPECT_EQ(in_file.size(), p.in);
+  EXPECT_EQ(in_file.diagonal(*backend), StoredHessian(matrix).diagonal(*backend));
+  for (const ColumnOrder order : {ColumnOrder::kNatural, ColumnOrder::kDescending}) {
+    const auto a = factor_hessian(*backend, matrix, order, 0.01),
+               b = factor_hessian(*backend, in_file, order, 0.01);
+    ASSERT_TRUE(a && b);
+    EXPECT_EQ(a->order, b->order);
+    EXPECT_TRUE(get(*backend, a->inverse) == get(*backend, b->inverse));
+  }
+  EXPECT_EQ(output_error(*backend, matrix, weight), output_error(*backend, in_file, weight));
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, GptqTest, ::testing::Bool(),
                          [](const auto& param_info) { return param_info.param ? "cpu" : "guarded"; });
 

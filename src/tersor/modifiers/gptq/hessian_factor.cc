@@ -8,6 +8,7 @@ namespace tersor {
 namespace {
 
 constexpr int kRaises = 3;
+constexpr size_t kRowsAtATime = 256;
 
 std::vector<int32_t> solving_order(const std::vector<float>& diagonal, ColumnOrder order) {
   std::vector<int32_t> columns(diagonal.size());
@@ -19,28 +20,31 @@ std::vector<int32_t> solving_order(const std::vector<float>& diagonal, ColumnOrd
   return columns;
 }
 
-// Rows and columns of the symmetric `a` in another order.
-DeviceTensor reordered(Backend& backend, const DeviceTensor& a, const std::vector<int32_t>& order) {
-  const size_t n = a.rows;
+// Rows and columns of the symmetric matrix in another order.
+DeviceTensor reordered(Backend& backend, const StoredHessian& a, const std::vector<int32_t>& order) {
+  const size_t n = a.size();
   const DeviceTensor ids = backend.allocate(DType::kI32, 1, n);
   backend.copy_in(ids, order.data());
-  const DeviceTensor rows = backend.allocate(DType::kF32, n, n),
-                     columns = backend.allocate(DType::kF32, n, n);
-  backend.gather_rows(a, ids, rows);
-  backend.transpose(rows, columns);
-  backend.gather_rows(columns, ids, rows);
-  return rows;
+  DeviceTensor result = backend.allocate(DType::kF32, n, n);
+  for (size_t begin = 0; begin < n; begin += kRowsAtATime) {
+    const size_t count = std::min(kRowsAtATime, n - begin);
+    const DeviceTensor rows = a.rows(backend, std::span(order).subspan(begin, count));
+    const DeviceTensor columns = backend.allocate(DType::kF32, n, count),
+                       picked = backend.allocate(DType::kF32, n, count);
+    backend.transpose(rows, columns);
+    backend.gather_rows(columns, ids, picked);
+    backend.transpose(picked, result.sub_rows(begin, count));
+  }
+  return result;
 }
 
 }  // namespace
 
-std::optional<HessianFactor> factor_hessian(Backend& backend, const DeviceTensor& hessian, ColumnOrder order,
+std::optional<HessianFactor> factor_hessian(Backend& backend, const StoredHessian& hessian, ColumnOrder order,
                                             double dampening_frac) {
-  const size_t n = hessian.rows;
+  const size_t n = hessian.size();
+  const std::vector<float> diagonal = hessian.diagonal(backend);
   const DeviceTensor device_diagonal = backend.allocate(DType::kF32, 1, n);
-  backend.get_diagonal(hessian, device_diagonal);
-  std::vector<float> diagonal(n);
-  backend.copy_out(device_diagonal, diagonal.data());
 
   HessianFactor factor;
   factor.order = solving_order(diagonal, order);
@@ -59,6 +63,7 @@ std::optional<HessianFactor> factor_hessian(Backend& backend, const DeviceTensor
       if (diagonal[column] == 0) factor.damping[column] = 1;
       damped[place] = diagonal[column] + factor.damping[column];
     }
+    factor.inverse = {};  // of the try before: there is memory for one
     factor.inverse = reordered(backend, hessian, factor.order);
     backend.copy_in(device_diagonal, damped.data());
     backend.set_diagonal(factor.inverse, device_diagonal);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tersor/backend/backend.h"
+#include "tersor/modifiers/gptq/stored_hessian.h"
 
 namespace tersor {
 
@@ -29,10 +30,10 @@ struct HessianFactor {
   size_t dead_inputs = 0;  // columns with H_jj = 0: they were given H_jj = 1, which leaves them to themselves
 };
 
-// Factors `hessian` [in, in] f32, which is not changed. A matrix that is not positive definite in f32 is
-// tried again with dampening_frac · 10, up to three times; nullopt when that does not help either. REQUIRES:
-// a finite diagonal.
-std::optional<HessianFactor> factor_hessian(Backend& backend, const DeviceTensor& hessian, ColumnOrder order,
+// Factors `hessian`, which is not changed; memory: one matrix of its size, which the factor keeps. A matrix
+// that is not positive definite in f32 is tried again with dampening_frac · 10, up to three times; nullopt
+// when that does not help either. REQUIRES: a finite diagonal.
+std::optional<HessianFactor> factor_hessian(Backend& backend, const StoredHessian& hessian, ColumnOrder order,
                                             double dampening_frac);
 
 }  // namespace tersor
