@@ -21,6 +21,16 @@
 #define TERSOR_BACKEND_CPU_KERNELS_BF16_WEIGHT_INL_H_
 #endif
 
+// Clang takes a quarter of an hour over unrolled loops that sanitizers have filled with checks.
+#undef TERSOR_UNROLL
+#ifdef TERSOR_SANITIZED
+#define TERSOR_UNROLL(times)
+#else
+#undef TERSOR_PRAGMA
+#define TERSOR_PRAGMA(words) _Pragma(#words)
+#define TERSOR_UNROLL(times) TERSOR_PRAGMA(GCC unroll times)
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace tersor {
 namespace HWY_NAMESPACE {
@@ -59,29 +69,29 @@ template <size_t kRows, size_t kVectors, typename T>
 HWY_INLINE void sum_tile(const Tile<T>& t) {
   const D d;
   V sums[kRows][kVectors];
-#pragma GCC unroll 8
+  TERSOR_UNROLL(8)
   for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+    TERSOR_UNROLL(8)
     for (size_t v = 0; v < kVectors; ++v)
       sums[r][v] = t.add ? hn::LoadU(d, t.y + r * t.y_stride + v * kLanes) : hn::Zero(d);
   }
   const float* x = t.x;
   const T* w = t.w;
-#pragma GCC unroll 4
+  TERSOR_UNROLL(4)
   for (size_t i = 0; i < t.depth; ++i, ++x, w += t.w_stride) {
     V weights[kVectors];
-#pragma GCC unroll 8
+    TERSOR_UNROLL(8)
     for (size_t v = 0; v < kVectors; ++v) weights[v] = widen(w + v * kLanes);
-#pragma GCC unroll 8
+    TERSOR_UNROLL(8)
     for (size_t r = 0; r < kRows; ++r) {
       const V value = hn::Set(d, x[r * t.x_stride]);
-#pragma GCC unroll 8
+      TERSOR_UNROLL(8)
       for (size_t v = 0; v < kVectors; ++v) sums[r][v] = hn::MulAdd(value, weights[v], sums[r][v]);
     }
   }
-#pragma GCC unroll 8
+  TERSOR_UNROLL(8)
   for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+    TERSOR_UNROLL(8)
     for (size_t v = 0; v < kVectors; ++v) hn::StoreU(sums[r][v], d, t.y + r * t.y_stride + v * kLanes);
   }
 }
