@@ -9,14 +9,14 @@ float32, its best on a CPU without BF16 instructions (--peer-dtype for others), 
 """
 import argparse
 import json
-import os
 import pathlib
 import re
 import shutil
 import statistics
 import subprocess
 import sys
-import time
+
+from measured import measured
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
 CASES = {  # name: flags of tersor, arguments of tests/interop/calibrated_peer.py
@@ -25,15 +25,11 @@ CASES = {  # name: flags of tersor, arguments of tests/interop/calibrated_peer.p
 }
 
 
-def run(command, log):
-    """Seconds and peak resident bytes of a command whose output goes to `log`."""
-    start = time.monotonic()
-    with open(log, "w") as out:
-        process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{log.read_text()[-2000:]}")
-    return time.monotonic() - start, usage.ru_maxrss * 1024
+def run(command):
+    done = measured(command)
+    if done.code != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.output[-2000:]}")
+    return done
 
 
 def gemm_rate(args):
@@ -62,7 +58,7 @@ def main():
     parser.add_argument("--peer-dtype", default="float32")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    out, log = args.work / "out", args.work / "log"
+    out = args.work / "out"
     print(f"{args.samples} samples of {args.tokens} tokens, {args.runs} runs\n")
     print("| | TFLOP at least | GFLOP/s of a product | floor, s | tersor, s | of the floor | peak RSS | "
           "llm-compressor, s | peak RSS | tersor is faster |\n|---|---|---|---|---|---|---|---|---|---|")
@@ -74,18 +70,18 @@ def main():
         for _ in range(args.runs):
             floors.append(operations / gemm_rate(args))
             shutil.rmtree(out, ignore_errors=True)
-            s, m = run([args.tersor, "compress", args.model, "-o", out, "--quiet", *flags], log)
-            seconds.append(s)
-            memory.append(m)
+            done = run([args.tersor, "compress", args.model, "-o", out, "--quiet", *flags])
+            seconds.append(done.seconds)
+            memory.append(done.peak_rss)
         ours, floor = statistics.median(seconds), statistics.median(floors)
         ratio = statistics.median(s / f for s, f in zip(seconds, floors))
         print(f"| {name} | {operations / 1e12:.2f} | {operations / floor / 1e9:.0f} | {floor:.1f} | {ours:.1f} | {ratio:.2f} "
               f"| {max(memory) / 1e9:.2f} GB |", end="", flush=True)
         if args.peer:
             shutil.rmtree(out, ignore_errors=True)
-            run([args.peer, REPO / "tests/interop/calibrated_peer.py", args.model, out, *peer, "default", args.text,
-                 args.samples, args.tokens, args.peer_dtype], log)
-            theirs = json.loads(log.read_text().splitlines()[-1])
+            done = run([args.peer, REPO / "tests/interop/calibrated_peer.py", args.model, out, *peer, "default", args.text,
+                        args.samples, args.tokens, args.peer_dtype])
+            theirs = json.loads(done.output.splitlines()[-1])
             print(f" {theirs['seconds']:.0f} | {theirs['peak_rss'] / 1e9:.2f} GB | {theirs['seconds'] / ours:.1f} x |", flush=True)
         else:
             print(" | | |", flush=True)

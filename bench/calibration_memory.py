@@ -10,13 +10,13 @@ above its budget.
 """
 import argparse
 import json
-import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import time
+
+from measured import measured
 
 SCHEMES = {"gptq": ["--scheme", "W4A16", "--group-size", "64", "--method", "gptq"], "fp8": ["--scheme", "FP8"]}
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -26,15 +26,6 @@ TOLERANCE = 1.05
 def bytes_of(text):
     number, unit = re.fullmatch(r"([0-9.]+) ?([A-Za-z]*)", text).groups()
     return float(number) * UNITS[unit.lower()]
-
-
-def run(command):
-    """Exit code, error text, seconds, peak resident bytes."""
-    start = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    error = process.stderr.read().decode(errors="replace")
-    _, status, usage = os.wait4(process.pid, 0)
-    return os.waitstatus_to_exitcode(status), error, time.monotonic() - start, usage.ru_maxrss * 1024
 
 
 def main():
@@ -64,7 +55,7 @@ def main():
                 out = args.work / "out"
                 for folder in (out, args.work / "out.partial"):
                     shutil.rmtree(folder, ignore_errors=True)
-                code, error, seconds, peak = run([args.tersor, "compress", *common, "-o", out, "--quiet"])
+                code, seconds, peak, error = measured([args.tersor, "compress", *common, "-o", out, "--quiet"])
                 row = f"| {model.name} | {scheme} | {budget} | {predicted / 1e6:.0f} |"
                 needed = re.search(r"this run needs ([0-9.]+ [A-Za-z]+) at least", error)
                 if needed:

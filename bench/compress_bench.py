@@ -9,13 +9,13 @@ input and writes as much would need. --peer: a Python with llm-compressor, whose
 run once per scheme that they have.
 """
 import argparse
-import os
 import pathlib
 import shutil
 import statistics
 import subprocess
 import sys
-import time
+
+from measured import measured
 
 PEER_MODEL_FREE = """
 import sys
@@ -36,13 +36,10 @@ model.save_pretrained(sys.argv[2], save_compressed=True)
 
 def run(command):
     """Seconds and peak resident megabytes of a command."""
-    start = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    error = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"{' '.join(map(str, command[:4]))} … failed:\n{error.decode(errors='replace')[-2000:]}")
-    return time.monotonic() - start, usage.ru_maxrss / 1024
+    done = measured(command)
+    if done.code != 0:
+        sys.exit(f"{' '.join(map(str, command[:4]))} … failed:\n{done.output[-2000:]}")
+    return done.seconds, done.peak_rss / 2**20
 
 
 def folder_bytes(folder):

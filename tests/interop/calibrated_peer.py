@@ -13,15 +13,14 @@ import resource
 import sys
 import time
 
+from reference import sized_scheme
+
 IGNORE = ["lm_head"]
 
 
 def quantization_scheme(name, observer):
-    from compressed_tensors.quantization import preset_name_to_scheme
     preset, _, group_size = name.partition("-")
-    scheme = preset_name_to_scheme(preset, ["Linear"])
-    if group_size:
-        scheme.weights.group_size = int(group_size)
+    scheme = sized_scheme(preset, ["Linear"], int(group_size or 128))
     if observer != "default":
         scheme.weights.observer = observer
     return scheme

@@ -98,15 +98,15 @@ def errors(folder, source):
 
 # ---- llm-compressor ---------------------------------------------------------------------------------------------
 
-def sized_scheme(name, targets):
-    """The preset with groups and blocks of 64 in place of 128, which SmolLM2's width 576 needs."""
+def sized_scheme(name, targets, size=64):
+    """The preset with groups and blocks of 64 (or `size`) in place of 128, which SmolLM2's width 576 needs."""
     from compressed_tensors.quantization import preset_name_to_scheme
     scheme = preset_name_to_scheme(name, targets)
     for args in (scheme.weights, scheme.input_activations):
         if args is not None and args.group_size == 128:
-            args.group_size = 64
+            args.group_size = size
     if scheme.weights.block_structure:
-        scheme.weights.block_structure = [64, 64]
+        scheme.weights.block_structure = [size, size]
     return scheme
 
 

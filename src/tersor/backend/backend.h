@@ -8,6 +8,7 @@
 // Shapes are the caller's to get right: a mismatch is a bug and throws std::logic_error.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -225,6 +226,14 @@ inline DeviceTensor copy_of(Backend& backend, const DeviceTensor& x) {
   const DeviceTensor copy = backend.allocate(x.dtype, x.rows, x.cols);
   backend.copy_block(x, 0, 0, x.rows, x.cols, copy, 0, 0);
   return copy;
+}
+
+// Bytes that a weight takes in this back end where it was stored in `dtype`; 2 at least.
+inline uint64_t packed_bytes_per_weight(Backend& backend, DType dtype) {
+  constexpr size_t kSide = 64;
+  const DeviceTensor sample = backend.allocate(dtype, kSide, kSide);
+  backend.fill_zero(sample);
+  return std::max<uint64_t>(2, backend.pack(sample)->bytes / (kSide * kSide));
 }
 
 // What kAuto goes by: whether the CPU multiplies bf16, and the instructions that matrix products use.

@@ -35,10 +35,7 @@ CalibrationOptions calibration_options(const CalibrationSettings& settings) {
 
 CalibrationSizes calibration_sizes(const CalibrationOptions& options, Backend& backend, uint64_t tokens,
                                    uint64_t longest) {
-  constexpr size_t kSide = 64;
-  const DeviceTensor sample = backend.allocate(DType::kF32, kSide, kSide);
-  backend.fill_zero(sample);
-  return {.bytes_per_weight = std::max<uint64_t>(2, backend.pack(sample)->bytes / (kSide * kSide)),
+  return {.bytes_per_weight = packed_bytes_per_weight(backend, DType::kF32),
           .bytes_per_state = dtype_size(options.state_dtype),
           .tokens = tokens,
           .batch_tokens = std::max<uint64_t>(options.batch_tokens, longest),

@@ -18,16 +18,6 @@ struct WeightBytes {
   uint64_t from_others = 0;  // f16 and f32 tensors, and what is dequantized
 };
 
-WeightBytes weight_bytes(Backend& backend) {
-  const auto packed = [&](DType dtype) {
-    constexpr size_t kSide = 64;
-    const DeviceTensor sample = backend.allocate(dtype, kSide, kSide);
-    backend.fill_zero(sample);
-    return std::max<uint64_t>(2, backend.pack(sample)->bytes / (kSide * kSide));
-  };
-  return {packed(DType::kBF16), packed(DType::kF32)};
-}
-
 // Weights under `prefix` that are stored in f16 or f32.
 uint64_t stored_in_others(const Checkpoint& checkpoint, const std::string& prefix) {
   uint64_t weights = 0;
@@ -64,7 +54,8 @@ uint64_t layer_weights(const ModelConfig& config, size_t index) {
 uint64_t evaluation_memory(const Model& model, size_t window) {
   const ModelConfig& config = model.config();
   const AttentionConfig& a = config.attention;
-  const WeightBytes packed = weight_bytes(model.backend());
+  const WeightBytes packed = {packed_bytes_per_weight(model.backend(), DType::kBF16),
+                              packed_bytes_per_weight(model.backend(), DType::kF32)};
   const bool compressed = model.checkpoint().config.contains("quantization_config");
   const auto others_under = [&](const std::string& prefix, uint64_t all) {
     return compressed ? all : std::min(all, stored_in_others(model.checkpoint(), prefix));

@@ -36,8 +36,7 @@ struct CalibrationSizes {
 
 // Smaller batches, down to the `longest` sample, then fewer Hessians at a time, then Hessians in a file while
 // their factors are in memory, until what is least needed is within `budget` (0: anything) or nothing is left
-// to make smaller. Returns the memory of what `sizes`
-// become.
+// to make smaller. Returns the memory of what `sizes` become.
 CalibrationMemory fit_to_budget(const CompressionPlan& plan, const ModelConfig& model, uint64_t budget,
                                 uint64_t longest, CalibrationSizes& sizes);
 

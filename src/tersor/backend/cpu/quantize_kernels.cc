@@ -11,6 +11,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #if HWY_NATIVE_FMA
+#include "tersor/backend/cpu/each_target.h"
 #include "tersor/backend/cpu/kernels/dequantize-inl.h"
 #include "tersor/backend/cpu/kernels/minmax-inl.h"
 #include "tersor/backend/cpu/kernels/mse-inl.h"
@@ -81,14 +82,12 @@ const QuantizeKernels& cpu_quantize_kernels() { return HWY_DYNAMIC_DISPATCH(Best
 
 std::vector<const QuantizeKernels*> supported_quantize_kernels() {
   std::vector<const QuantizeKernels*> tables = {&reference_quantize_kernels()};
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
+  each_supported_target([&] {
     for (const QuantizeKernels* table :
          {&HWY_DYNAMIC_DISPATCH(Table)(), &HWY_DYNAMIC_DISPATCH(BestTable)()}) {
       if (std::find(tables.begin(), tables.end(), table) == tables.end()) tables.push_back(table);
     }
-  }
-  hwy::SetSupportedTargetsForTest(0);
+  });
   return tables;
 }
 

@@ -7,6 +7,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
+#include "tersor/backend/cpu/each_target.h"
 #include "tersor/backend/cpu/kernels/bf16_weight-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -31,11 +32,7 @@ const WeightKernels& cpu_weight_kernels() { return HWY_DYNAMIC_DISPATCH(WeightTa
 
 std::vector<const WeightKernels*> supported_weight_kernels() {
   std::vector<const WeightKernels*> tables;
-  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    tables.push_back(&HWY_DYNAMIC_DISPATCH(WeightTable)());
-  }
-  hwy::SetSupportedTargetsForTest(0);
+  each_supported_target([&] { tables.push_back(&cpu_weight_kernels()); });
   return tables;
 }
 

@@ -12,6 +12,7 @@
 
 #include "hwy/highway.h"
 
+#include "tersor/backend/cpu/kernels/bf16-inl.h"
 #include "tersor/backend/cpu/weight_kernels.h"
 
 #if defined(TERSOR_BACKEND_CPU_KERNELS_BF16_WEIGHT_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -46,9 +47,7 @@ constexpr size_t kTileRows = 6;
 constexpr size_t kTileVectors = kLanes >= 16 ? 4 : 2;
 
 HWY_INLINE V widen(const uint16_t* bits) {
-  const hn::RebindToUnsigned<D> du;
-  const hn::Rebind<uint16_t, D> dh;
-  return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(du, hn::LoadU(dh, bits))));
+  return widen_bf16(D(), hn::LoadU(hn::Rebind<uint16_t, D>(), bits));
 }
 HWY_INLINE V widen(const float* values) { return hn::LoadU(D(), values); }
 

@@ -8,6 +8,7 @@
 
 #include "hwy/highway.h"
 
+#include "tersor/backend/cpu/kernels/bf16-inl.h"
 #include "tersor/base/float_types.h"
 
 #if defined(TERSOR_BACKEND_CPU_KERNELS_ELEMENTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -71,9 +72,7 @@ struct Elements<BFloat16> {
   }
   // N elements in order.
   static HWY_INLINE VF load_vector(const BFloat16* p) {
-    const DF df;
-    const auto v = hn::LoadU(hn::Rebind<uint16_t, DF>(), &p->bits);
-    return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(DU(), v)));
+    return widen_bf16(DF(), hn::LoadU(hn::Rebind<uint16_t, DF>(), &p->bits));
   }
   // Stores the low byte of each lane, in the order of the elements.
   static HWY_INLINE void store(const IntQuad& c, int8_t* out) {

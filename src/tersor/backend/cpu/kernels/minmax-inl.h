@@ -12,6 +12,7 @@
 
 #include "hwy/highway.h"
 
+#include "tersor/backend/cpu/kernels/bf16-inl.h"
 #include "tersor/backend/quantize_kernels.h"
 #include "tersor/base/float_types.h"
 
@@ -132,8 +133,7 @@ HWY_INLINE void store_ranges(const uint16_t* signed_max, const uint16_t* unsigne
     if constexpr (std::is_same_v<T, Float16>) {
       return hn::PromoteTo(df, hn::BitCast(hn::Rebind<hwy::float16_t, decltype(df)>(), bits));
     } else {
-      const hn::RebindToUnsigned<decltype(df)> du;
-      return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
+      return widen_bf16(df, bits);
     }
   };
   for (size_t i = 0; i < count; i += hn::Lanes(df)) {

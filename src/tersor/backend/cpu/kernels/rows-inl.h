@@ -6,6 +6,7 @@
 #include "hwy/highway.h"
 
 #include "tersor/backend/backend.h"
+#include "tersor/backend/cpu/kernels/bf16-inl.h"
 
 #if defined(TERSOR_BACKEND_CPU_KERNELS_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TERSOR_BACKEND_CPU_KERNELS_ROWS_INL_H_
@@ -203,14 +204,10 @@ void ToBf16(const float* x, size_t n, uint16_t* y) {
 
 void FromBf16(const uint16_t* x, size_t n, float* y) {
   const D d;
-  const hn::RebindToUnsigned<D> du;
   const hn::Rebind<uint16_t, D> dh;
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto bits = hn::ShiftLeft<16>(hn::PromoteTo(du, hn::LoadU(dh, x + i)));
-    hn::StoreU(hn::BitCast(d, bits), d, y + i);
-  }
+  for (; i + lanes <= n; i += lanes) hn::StoreU(widen_bf16(d, hn::LoadU(dh, x + i)), d, y + i);
   for (; i < n; ++i) y[i] = to_float(BFloat16{x[i]});
 }
 
