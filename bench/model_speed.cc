@@ -6,53 +6,18 @@
 // last position); FLOP of all matrix products (weights and attention) per second, as a share of what the same
 // back end reaches on one large product. Decoding: bytes of weights per second, as a share of what reading
 // memory reaches.
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <random>
+
+#include "rates.h"
 
 #include "tersor/base/error.h"
 #include "tersor/modeling/model.h"
 
 namespace tersor {
 namespace {
-
-// Seconds of the fastest of `rounds` calls.
-template <typename F>
-double fastest(int rounds, F&& f) {
-  double best = 1e30;
-  for (int i = 0; i < rounds; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    f();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return best;
-}
-
-double gemm_rate(Backend& backend) {
-  const size_t n = 2048;
-  std::vector<float> values(n * n);
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  for (float& v : values) v = normal(random);
-  const DeviceTensor x = backend.allocate(DType::kF32, n, n), y = backend.allocate(DType::kF32, n, n);
-  backend.copy_in(x, values.data());
-  const auto weight = backend.pack(x);
-  backend.matmul(x, *weight, {}, y);
-  return 2.0 * n * n * n / fastest(5, [&] { backend.matmul(x, *weight, {}, y); });
-}
-
-double read_rate() {
-  std::vector<uint64_t> memory(size_t{1} << 25, 1);  // 256 MiB
-  uint64_t sum = 0;
-  const double seconds = fastest(3, [&] {
-#pragma omp parallel for reduction(+ : sum)
-    for (size_t i = 0; i < memory.size(); ++i) sum += memory[i];
-  });
-  if (sum == 0) std::puts("");
-  return static_cast<double>(memory.size()) * 8 / seconds;
-}
 
 // Of a bf16 checkpoint, as the back end keeps it.
 double bytes_per_weight(Backend& backend) {

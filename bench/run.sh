@@ -46,13 +46,18 @@ python3 bench/compress_bench.py build/tersor "$dir/model-$gb" "$dir/work" "${pee
 
 echo "## running a model"
 if [[ -f $model/config.json ]]; then
-    for dtype in "" --f32; do build/bench/model_speed "$model" $dtype; done
     if [[ -x $peer ]]; then
-        for dtype in bfloat16 float32; do "$peer" bench/transformers_speed.py "$model" $dtype; done
+        dtypes=float32
+        grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo && dtypes=bfloat16,float32
+        python3 bench/forward_bench.py build/bench/model_speed "$model" --peer "$peer" --dtypes "$dtypes"
+    else
+        for dtype in "" --f32; do build/bench/model_speed "$model" $dtype; done
     fi
 else
     echo "no model in $model: set BENCH_MODEL"
 fi
+echo "## solving a linear"
+build/bench/solve_speed
 echo "## calibration"
 if [[ -f $model/config.json ]]; then
     calibration=()

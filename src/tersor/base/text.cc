@@ -121,6 +121,11 @@ std::string without_controls(std::string_view text) {
   return out;
 }
 
+std::string one_line(std::string text) {
+  for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) text.replace(at, 1, "\\x0A");
+  return text;
+}
+
 std::string printable(std::string_view text) {
   constexpr size_t kLongest = 200;
   size_t length = std::min(kLongest, text.size());

@@ -30,6 +30,9 @@ std::vector<std::string> nearest_names(std::string_view name, std::span<const st
 // Text for a terminal: control characters but line ends and tabs as \xNN. Several lines stay several.
 std::string without_controls(std::string_view text);
 
+// Line ends as \x0A: what must stay one line, whatever stands in a tensor's name.
+std::string one_line(std::string text);
+
 // Text from a file as a message may show it: control bytes as \xNN, at most 200 bytes.
 std::string printable(std::string_view text);
 

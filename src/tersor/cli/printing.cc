@@ -28,8 +28,10 @@ std::string indented(std::string text, std::string_view indent) {
   return text;
 }
 
+std::string note_text(const std::string& note) { return "note: " + one_line(note) + "\n"; }
+
 std::string problem_text(const LoadProblem& p) {
-  std::string text = fmt::format("{}: {}: {}\n", p.fatal ? "error" : "note", p.reader, p.message);
+  std::string text = fmt::format("{}: {}: {}\n", p.fatal ? "error" : "note", p.reader, one_line(p.message));
   if (!p.fix.empty()) text += fmt::format("  help: {}\n", p.fix);
   return text;
 }
@@ -87,8 +89,8 @@ std::string to_text(const PlanReport& r) {
                                 format_bytes(c.disk))});
   }
   out += totals.text();
-  for (const std::string& note : r.notes) out += fmt::format("note: {}\n", note);
-  for (const std::string& file : r.skipped_files) out += fmt::format("note: not carried over: {}\n", file);
+  for (const std::string& note : r.notes) out += note_text(note);
+  for (const std::string& file : r.skipped_files) out += note_text("not carried over: " + file);
   for (const LoadProblem& p : r.problems) out += "\n" + problem_text(p);
   if (!r.loads_in.empty()) out += fmt::format("\nloads in {}\n", fmt::join(r.loads_in, " and "));
   if (!r.fails_in.empty()) out += fmt::format("does NOT load in {}\n", fmt::join(r.fails_in, " and "));
@@ -128,7 +130,7 @@ std::string to_text(const CompressionSummary& s) {
     const CalibrationReport& c = *s.calibration;
     out += fmt::format("\ncalibrated on {}: {} samples, {} tokens (hash {}); {}\n", c.data,
                        format_count(c.samples), format_count(c.tokens), c.data_hash, c.backend);
-    for (const std::string& note : c.notes) out += fmt::format("note: {}\n", note);
+    for (const std::string& note : c.notes) out += note_text(note);
     if (c.resumed_layers > 0) out += fmt::format("{} layers were done by an earlier run\n", c.resumed_layers);
   }
   out += fmt::format("\n{}: {} from {} ({}), relative error of all quantized weights {}\n", s.output,
@@ -181,7 +183,7 @@ std::string to_text(const VerifyReport& r) {
       fmt::format("{} quantized modules, relative error {}; {} untouched tensors byte-equal\n",
                   format_count(r.modules.size()), percent(r.relative_error), format_count(r.equal_tensors));
   out += "checked: " + r.checks + "\n";
-  for (const std::string& note : r.notes) out += "note: " + note + "\n";
+  for (const std::string& note : r.notes) out += note_text(note);
   for (const std::string& failure : r.failures) out += "failed: " + failure + "\n";
   return out + (r.failures.empty() ? "verified\n" : "NOT verified\n");
 }

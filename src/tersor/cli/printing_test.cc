@@ -54,6 +54,16 @@ TEST(Errors, HelpStandsUnderTheMessage) {
   EXPECT_EQ(to_text(Error(ErrorCode::kUsage, "what")), "error: what\n");
 }
 
+TEST(Plan, ALineEndInANameStaysInItsLine) {
+  PlanReport report;
+  report.notes = {"model.a\nerror: b is left alone"};
+  report.problems.push_back(
+      {.rule = "x", .reader = "vLLM", .fatal = true, .message = "a\nb", .fix = "f", .modules = {}});
+  const std::string text = to_text(report);
+  EXPECT_NE(text.find("note: model.a\\x0Aerror: b is left alone\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("error: vLLM: a\\x0Ab\n"), std::string::npos) << text;
+}
+
 TEST(Plan, TellsWhoLoadsTheResult) {
   PlanReport report;
   report.loads_in = {"Transformers 5.17.0"};

@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,6 +15,7 @@
 #include "tersor/base/text.h"
 #include "tersor/base/version.h"
 #include "tersor/cli/arguments.h"
+#include "tersor/cli/interrupts.h"
 #include "tersor/cli/printing.h"
 #include "tersor/cli/progress_line.h"
 
@@ -97,6 +99,7 @@ int run_compress(const Arguments& args) {
   if (args.sample) check_runnable(args.request.model);  // rather than after the work
   JsonLog log(args.log_json);
   ProgressLine line;
+  std::optional<SayHowToGoOn> begun;
   OneshotOptions options{.output = args.output,
                          .overwrite = args.overwrite,
                          .planned = {},
@@ -111,6 +114,7 @@ int run_compress(const Arguments& args) {
     log.add("plan", to_json(report));
     if (!args.quiet) print_safely(to_text(report));
     std::fflush(stdout);
+    begun.emplace();
   };
   options.progress = [&](const RunProgress& p) {
     if (!args.quiet) line.show(p);
@@ -118,6 +122,7 @@ int run_compress(const Arguments& args) {
     log.add("progress", to_json(p, resident_bytes()));
   };
   const CompressionSummary summary = oneshot(args.request, options);
+  begun.reset();
   line.clear();
   log.add("summary", to_json(summary));
   if (!args.quiet) print_safely("\n" + to_text(summary));

@@ -2,21 +2,12 @@
 
 #include <algorithm>
 
+#include "tersor/base/text.h"
 #include "tersor/base/utf8.h"
 
 namespace tersor {
-namespace {
-
-// A cell stays in its line, whatever stands in a tensor's name.
-std::string one_line(std::string text) {
-  for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) text.replace(at, 1, "\\x0A");
-  return text;
-}
-
-}  // namespace
-
 void Table::add(std::vector<std::string> row) {
-  for (std::string& cell : row) cell = one_line(std::move(cell));
+  for (std::string& cell : row) cell = one_line(std::move(cell));  // whatever stands in a tensor's name
   rows_.push_back(std::move(row));
 }
 

@@ -92,6 +92,11 @@ std::vector<Breach> check_weight_dimensions(const LoadView& view);
 std::vector<Breach> check_input_embedding(const LoadView& view);
 std::vector<Breach> check_output_head(const LoadView& view);
 
+// load_rules_config.cc: what config.json says of itself and of the weights' sizes.
+std::vector<Breach> check_architectures(const LoadView& view);
+std::vector<Breach> check_config_counts(const LoadView& view);
+std::vector<Breach> check_config_sizes(const LoadView& view);
+
 // load_rules_devices.cc: the KV cache, and what only some devices or flags do.
 std::vector<Breach> check_kv_cache_scheme(const LoadView& view);
 std::vector<Breach> check_one_capability(const LoadView& view);

@@ -29,6 +29,12 @@ constexpr LoadRule kRules[] = {
     // What the checkpoint holds.
     {"model-type", kE, kFatal, "config.json has a `model_type` (Unrecognized model)",
      "the original config.json", check_model_type},
+    {"architectures", kE, kFatal, "config.json's `architectures` is a list of names",
+     "the original config.json", check_architectures},
+    {"config-counts", kE, kFatal, "config.json gives at least one layer, one head, one hidden channel",
+     "the original config.json", check_config_counts},
+    {"config-sizes", kE, kFatal, "weights have the sizes that config.json says (size mismatch)",
+     "config.json and weights of one checkpoint", check_config_sizes},
     {"layers-complete", kE, kFatal,
      "a layer has the weights that its like has: q, k, v, gate and up together (random numbers otherwise)",
      "a complete download", check_layers_complete},

@@ -19,27 +19,6 @@ namespace {
 
 constexpr const char* kDownload = "the checkpoint is incomplete: download it again, or save the model anew";
 
-// Families (model_type of the text model) whose decoder layers have the same attention, embed_tokens for an
-// input and lm_head for an output.
-constexpr std::string_view kAlikeLayers[] = {
-    "cohere2",    "deepseek_v2",     "deepseek_v3", "gemma2", "gemma3_text", "glm4_moe", "granite",
-    "llama",      "mistral",         "mixtral",     "olmo2",  "olmoe",       "phi3",     "qwen2",
-    "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_moe",   "qwen3",  "qwen3_moe",   "smollm3",  "starcoder2"};
-
-// A language model of such a family; not what others make of one: an embedder without lm_head, the draft of a
-// speculative decoder without embeddings.
-bool is_known(const LoadView& view) {
-  const bool whole = view.architecture.empty() || view.architecture.ends_with("ForCausalLM") ||
-                     view.architecture.ends_with("ForConditionalGeneration");
-  return whole && std::ranges::find(kAlikeLayers, view.model_type) != std::end(kAlikeLayers);
-}
-
-bool is_tower(std::string_view name) {
-  return std::ranges::any_of(
-      std::initializer_list<std::string_view>{"visual", "vision", "audio"},
-      [&](std::string_view part) { return name.find(part) != std::string_view::npos; });
-}
-
 bool is_number(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -211,7 +190,7 @@ std::vector<Breach> check_model_type(const LoadView& view) {
 }
 
 std::vector<Breach> check_layers_complete(const LoadView& view) {
-  const bool known = is_known(view);
+  const bool known = is_known_family(view);
   std::vector<std::string> missing;
   for (const auto& [kind, instances] : instances_by_kind(view))
     add_missing_leaves(instances, known && !is_tower(kind), missing);
@@ -226,7 +205,7 @@ std::vector<Breach> check_layers_complete(const LoadView& view) {
 }
 
 std::vector<Breach> check_layer_count(const LoadView& view) {
-  if (!is_known(view) || view.layers == 0) return {};
+  if (!is_known_family(view) || view.layers == 0) return {};
   std::set<std::string_view> indices;
   each_weight(view, [&](const Weight& weight) {
     const LayerName layer = layer_of(weight.name);
@@ -259,7 +238,7 @@ std::vector<Breach> check_weight_dimensions(const LoadView& view) {
   matrices.erase("");
   for (const OtherWeight& other : view.context.other_weights) {
     const std::string_view leaf = split_leaf(other.name).second;
-    const bool named = is_known(view) && std::ranges::find(kLinears, leaf) != std::end(kLinears);
+    const bool named = is_known_family(view) && std::ranges::find(kLinears, leaf) != std::end(kLinears);
     if (named || matrices.contains(kind_of(other.name))) broken.push_back(&other);
   }
   if (broken.empty()) return {};
@@ -272,7 +251,7 @@ std::vector<Breach> check_weight_dimensions(const LoadView& view) {
 }
 
 std::vector<Breach> check_input_embedding(const LoadView& view) {
-  if (!is_known(view) || !has_layers_without(view, "embed_tokens")) return {};
+  if (!is_known_family(view) || !has_layers_without(view, "embed_tokens")) return {};
   return {
       {"the checkpoint lacks the input embedding (embed_tokens.weight): readers fill it with random numbers",
        {},
@@ -280,7 +259,7 @@ std::vector<Breach> check_input_embedding(const LoadView& view) {
 }
 
 std::vector<Breach> check_output_head(const LoadView& view) {
-  if (!is_known(view) || !view.said_untied || !has_layers_without(view, "lm_head")) return {};
+  if (!is_known_family(view) || !view.said_untied || !has_layers_without(view, "lm_head")) return {};
   return {
       {"the checkpoint lacks lm_head.weight, and config.json says `tie_word_embeddings: false`: readers fill "
        "it "

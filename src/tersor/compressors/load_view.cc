@@ -57,12 +57,10 @@ ExpertName expert_of(std::string_view parent) {
   return experts ? ExpertName{mixture, parent.substr(dot + 1)} : ExpertName{};
 }
 
-// Parts that see images or sound: engines split them in their own ways, or not.
-bool is_tower(std::string_view name) {
-  for (const std::string_view part : {"vision", "visual", "audio"})
-    if (name.find(part) != std::string_view::npos) return true;
-  return false;
-}
+constexpr std::string_view kAlikeLayers[] = {
+    "cohere2",    "deepseek_v2",     "deepseek_v3", "gemma2", "gemma3_text", "glm4_moe", "granite",
+    "llama",      "mistral",         "mixtral",     "olmo2",  "olmoe",       "phi3",     "qwen2",
+    "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_moe",   "qwen3",  "qwen3_moe",   "smollm3",  "starcoder2"};
 
 struct FusedKey {
   std::string_view parent;
@@ -74,12 +72,6 @@ struct FusedKeyHash {
     return std::hash<std::string_view>()(key.parent) * 31 + static_cast<size_t>(key.set);
   }
 };
-
-uint64_t unsigned_at(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_number_integer()) return 0;
-  return static_cast<uint64_t>(std::max<int64_t>(0, found->get<int64_t>()));
-}
 
 // Keys and values of grouped-query attention are copied to further ranks when there are more ranks than
 // heads.
@@ -95,6 +87,7 @@ void read_config(LoadView& view) {
   view.multipart = is_multipart(top);
   const auto nested = top.find("text_config");
   const Json& text = nested != top.end() && nested->is_object() ? *nested : top;
+  view.text_config = &text;
   view.heads = unsigned_at(text, "num_attention_heads");
   view.kv_heads = unsigned_at(text, "num_key_value_heads");
   if (view.kv_heads == 0) view.kv_heads = view.heads;
@@ -116,6 +109,27 @@ void read_config(LoadView& view) {
 }
 
 }  // namespace
+
+// Engines split such parts in their own ways, or not.
+bool is_tower(std::string_view name) {
+  for (const std::string_view part : {"vision", "visual", "audio"})
+    if (name.find(part) != std::string_view::npos) return true;
+  return false;
+}
+
+uint64_t unsigned_at(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_number_integer()) return 0;
+  return static_cast<uint64_t>(std::max<int64_t>(0, found->get<int64_t>()));
+}
+
+// Not what others make of one: an embedder without lm_head, the draft of a
+// speculative decoder without embeddings.
+bool is_known_family(const LoadView& view) {
+  const bool whole = view.architecture.empty() || view.architecture.ends_with("ForCausalLM") ||
+                     view.architecture.ends_with("ForConditionalGeneration");
+  return whole && std::ranges::find(kAlikeLayers, view.model_type) != std::end(kAlikeLayers);
+}
 
 bool is_multipart(const Json& config) {
   if (!config.is_object()) return false;

@@ -58,6 +58,9 @@ struct SchemeUse {
 // Whether readers rename the modules of this model: config.json describes a language model among other parts.
 bool is_multipart(const Json& config);
 
+// config.json's whole number under `key`; 0 when it has none.
+uint64_t unsigned_at(const Json& object, const char* key);
+
 struct LoadView {
   // `context` must outlive the view.
   explicit LoadView(const LoadContext& context);
@@ -69,7 +72,8 @@ struct LoadView {
   std::vector<SchemeUse> schemes;                 // in the order of the groups
   std::vector<const QuantizationScheme*> groups;  // the config groups in their order
 
-  // From config.json, top level or text_config; 0 or empty when absent.
+  const Json* text_config = nullptr;  // config.json, or what it says of the language model; null: no object
+  // From there; 0 or empty when absent.
   uint64_t heads = 0;
   uint64_t kv_heads = 0;
   uint64_t layers = 0;
@@ -82,6 +86,13 @@ struct LoadView {
   uint64_t ranks() const { return context.tensor_parallel; }
   const QuantizationScheme* scheme_of(const ViewedModule& m) const { return m.module->scheme; }
 };
+
+// A language model of a family (model_type) whose decoder layers all have the same attention, embed_tokens
+// for an input and lm_head for an output.
+bool is_known_family(const LoadView& view);
+
+// Whether the module is of a part that sees images or sound.
+bool is_tower(std::string_view name);
 
 // Equal in all that a reader computes with: weights, activations, format; not targets, not observers.
 bool same_numbers(const QuantizationScheme& a, const QuantizationScheme& b);

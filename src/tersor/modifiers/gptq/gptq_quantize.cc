@@ -9,7 +9,7 @@ namespace {
 // Output rows that are solved together: rows are independent of each other, and this bounds the memory.
 constexpr size_t kStripRows = 1024;
 constexpr size_t kTile = 64;
-// Of the Hessian, at a time, where it lies in a file.
+// Of the Hessian, at a time: it may lie in a file, and less would make products slow.
 constexpr size_t kErrorColumns = 512;
 
 DeviceTensor put(Backend& backend, DType dtype, size_t rows, size_t cols, const void* values) {
@@ -132,17 +132,27 @@ GptqResult gptq_quantize(Backend& backend, const DeviceTensor& weight, const Hes
   return result;
 }
 
+// Block column c of H below and with its diagonal block makes half of the work: with D_c the columns c of D,
+// tr(D H Dᵀ) = Σ_c ⟨D_c, D_c H_cc + 2 Σ_{k > c} D_k H_kc⟩, since H is symmetric.
 double output_error(Backend& backend, const StoredHessian& hessian, const DeviceTensor& difference) {
   double error = 0;
-  for (size_t column = 0; column < hessian.size(); column += kErrorColumns) {
-    const size_t columns = std::min(kErrorColumns, hessian.size() - column);
+  const size_t n = hessian.size();
+  for (size_t column = 0; column < n; column += kErrorColumns) {
+    const size_t columns = std::min(kErrorColumns, n - column), after = column + columns;
     const DeviceTensor some = hessian.rows(backend, column, columns);  // or columns: it is symmetric
+    const DeviceTensor diagonal = block_of(backend, some, 0, column, columns, columns);
+    DeviceTensor below;
+    if (after < n) below = block_of(backend, some, 0, after, columns, n - after);
     for (size_t row = 0; row < difference.rows; row += kStripRows) {
       const size_t rows = std::min(kStripRows, difference.rows - row);
+      const DeviceTensor these = block_of(backend, difference, row, column, rows, columns);
       const DeviceTensor product = backend.allocate(DType::kF32, rows, columns);
-      backend.gemm(1, difference.sub_rows(row, rows), false, some, true, 0, product);
+      backend.gemm(1, these, false, diagonal, true, 0, product);
+      if (after < n)
+        backend.gemm(2, block_of(backend, difference, row, after, rows, n - after), false, below, true, 1,
+                     product);
       const DeviceTensor sums = zeros(backend, columns);
-      backend.add_products(product, block_of(backend, difference, row, column, rows, columns), sums);
+      backend.add_products(product, these, sums);
       error += sum_of(backend, sums);
     }
   }

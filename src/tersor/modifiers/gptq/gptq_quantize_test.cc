@@ -137,12 +137,13 @@ TEST_P(GptqTest, RaisesTheDampingOfASingularMatrix) {
 }
 
 TEST_P(GptqTest, MeasuresOutputError) {
-  const Problem p = make_problem(20, 33, {CodeKind::kInt, 4}, 8, false, 9);
-  std::vector<float> zero(p.out * p.in, 0.0f);
-  EXPECT_NEAR(
-      output_error(*backend, put(*backend, p.hessian, p.in, p.in), put(*backend, p.weight, p.out, p.in)) /
-          loss_of(p, zero),
-      1, 1e-4);
+  for (const auto& [out, in] : {std::pair<size_t, size_t>{20, 33}, {3, 512}, {5, 531}}) {
+    const Problem p = make_problem(out, in, {CodeKind::kInt, 4}, 8, false, 9);
+    const std::vector<float> zero(p.out * p.in, 0.0f);
+    const double error =
+        output_error(*backend, put(*backend, p.hessian, p.in, p.in), put(*backend, p.weight, p.out, p.in));
+    EXPECT_NEAR(error / loss_of(p, zero), 1, 1e-4) << out << " x " << in;
+  }
 }
 
 // In a file or in memory: the same bits, for shapes beyond what is read at a time.

@@ -1,0 +1,53 @@
+// The machine's own rates, beside which the benchmarks put what the program reaches.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "tersor/backend/backend.h"
+
+namespace tersor {
+
+// Seconds of the fastest of `rounds` calls.
+template <typename F>
+inline double fastest(int rounds, F&& f) {
+  double best = 1e30;
+  for (int i = 0; i < rounds; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    f();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+// Operations per second of one large product, as the back end makes it.
+inline double gemm_rate(Backend& backend) {
+  const size_t n = 2048;
+  std::vector<float> values(n * n);
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  for (float& v : values) v = normal(random);
+  const DeviceTensor x = backend.allocate(DType::kF32, n, n), y = backend.allocate(DType::kF32, n, n);
+  backend.copy_in(x, values.data());
+  const auto weight = backend.pack(x);
+  backend.matmul(x, *weight, {}, y);
+  return 2.0 * n * n * n / fastest(5, [&] { backend.matmul(x, *weight, {}, y); });
+}
+
+// Bytes per second that all threads read from memory.
+inline double read_rate() {
+  std::vector<uint64_t> memory(size_t{1} << 25, 1);  // 256 MiB
+  uint64_t sum = 0;
+  const double seconds = fastest(3, [&] {
+#pragma omp parallel for reduction(+ : sum)
+    for (size_t i = 0; i < memory.size(); ++i) sum += memory[i];
+  });
+  if (sum == 0) std::puts("");
+  return static_cast<double>(memory.size()) * 8 / seconds;
+}
+
+}  // namespace tersor
