@@ -29,10 +29,12 @@ class Run:
     observer: str = "default"
     flags: tuple = ()        # more of `tersor compress`
     gptq: tuple = ()         # fields of GPTQModifier that have no flag
+    kwargs: tuple = ()       # of the observer
     about: str = ""
 
     def name(self):
-        more = "".join("-" + w.strip("-").replace(" ", "-") for w in (*self.flags, *(f"{k}-{v}" for k, v in self.gptq)))
+        words = (*self.flags, *(f"{k}-{v}" for k, v in self.gptq + self.kwargs))
+        more = "".join("-" + w.strip("-").replace(" ", "-") for w in words)
         return f"{self.scheme}-{self.who}-{self.method}-{self.observer}{more}"
 
 
@@ -67,7 +69,10 @@ def parts():
     yield run(observer="memoryless_minmax", flags=whole_layer, about="minmax, statistics of a whole layer at once")
     yield run(observer="memoryless_minmax", about="+ statistics after the stages before (true-sequential)")
     yield run(observer="memoryless_mse", about="+ scales by mse")
-    yield run(observer="imatrix_mse", about="+ errors weighed by the importance of columns: our default")
+    theirs = (("maxshrink", 0.95), ("grid", 20), ("norm", 3.0))
+    yield run(observer="imatrix_mse", kwargs=theirs, about="+ errors weighed by the importance of columns (20 ranges, cubes)")
+    yield run(observer="imatrix_mse", kwargs=theirs[:2], about="+ squares instead of cubes")
+    yield run(observer="imatrix_mse", about="+ 80 ranges: our default")
     yield run(observer="imatrix_mse", flags=("--asymmetric-calibration",), about="the default, GPTAQ")
     yield run(observer="imatrix_mse", gptq=(("actorder", "null"),), about="the default, columns in natural order")
     yield run(observer="imatrix_mse", gptq=(("dampening_frac", "0.05"),), about="the default, damping 0.05")
@@ -88,9 +93,10 @@ def compress_command(run, args, out):
                 args.tokens, "float32"]
     preset, _, group_size = run.scheme.partition("-")
     command = [PROGRAM, "compress", args.model, "-o", out, "--overwrite", "--quiet", *run.flags]
-    if run.gptq:
+    if run.gptq or run.kwargs:
         recipe = pathlib.Path(f"{out}.yaml")
-        weights = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": int(group_size), "observer": run.observer}
+        weights = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": int(group_size), "observer": run.observer,
+                   "observer_kwargs": dict(run.kwargs)}
         fields = "".join(f"      {k}: {v}\n" for k, v in run.gptq)
         recipe.write_text("stage:\n  modifiers:\n    GPTQModifier:\n      ignore: [lm_head]\n"
                           f"      config_groups: {{g: {{targets: [Linear], weights: {json.dumps(weights)}}}}}\n{fields}")
