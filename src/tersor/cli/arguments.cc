@@ -120,6 +120,8 @@ void add_request(CLI::App* app, Arguments& args, Raw& raw) {
   app->add_option("--method", r.method, "How weights are rounded: rtn (to nearest) or gptq [rtn]");
   app->add_flag("--asymmetric-calibration", r.asymmetric_calibration,
                 "Of gptq: keep to the outputs of the source model's own inputs (GPTAQ)");
+  app->add_flag("--positive-scales", r.positive_scales,
+                "Of gptq: keep the scales of ints positive, for readers that take no others");
   app->add_option("--kv-cache", r.kv_cache_scheme, "Scales for cached keys and values: fp8");
   app->add_option("--group-size", raw.group_size,
                   "Columns that share a scale, instead of the scheme's; -1: the whole row")

@@ -49,6 +49,7 @@ struct CompressionRequest {
   std::string observer;                 // of weights: "memoryless_minmax", "mse", …; empty: the scheme's own
   std::string method;                   // "rtn" (round to nearest) or "gptq"; empty: rtn
   bool asymmetric_calibration = false;  // of gptq: GPTAQ
+  bool positive_scales = false;         // of gptq: no scales of either sign (modifiers/gptq/signed_scales.h)
   std::string kv_cache_scheme;          // "fp8": scales for cached keys and values; empty: none
 
   // Instead of the recipe's sizes: columns that share a scale (-1: the whole row); [rows, columns] of a

@@ -23,10 +23,12 @@ Recipe recipe_of(const CompressionRequest& request) {
   Recipe recipe;
   if (!request.recipe_file.empty()) {
     if (!request.targets.empty() || !request.ignore.empty() || !request.observer.empty() ||
-        !request.method.empty() || !request.kv_cache_scheme.empty() || request.asymmetric_calibration) {
+        !request.method.empty() || !request.kv_cache_scheme.empty() || request.asymmetric_calibration ||
+        request.positive_scales) {
       throw usage_error(
-          "`--targets`, `--ignore`, `--observer`, `--method`, `--asymmetric-calibration` and `--kv-cache` "
-          "belong to `--scheme`, not to `--recipe`",
+          "`--targets`, `--ignore`, `--observer`, `--method`, `--asymmetric-calibration`, "
+          "`--positive-scales` "
+          "and `--kv-cache` belong to `--scheme`, not to `--recipe`",
           "write them into the recipe");
     }
     std::error_code error;
@@ -40,7 +42,8 @@ Recipe recipe_of(const CompressionRequest& request) {
                                 .observer = request.observer,
                                 .kv_cache_scheme = request.kv_cache_scheme,
                                 .method = request.method,
-                                .asymmetric_calibration = request.asymmetric_calibration});
+                                .asymmetric_calibration = request.asymmetric_calibration,
+                                .positive_scales = request.positive_scales});
   }
   if (request.group_size || request.block_structure) {
     apply_overrides(recipe, {.group_size = request.group_size, .block_structure = request.block_structure});

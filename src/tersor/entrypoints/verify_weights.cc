@@ -11,12 +11,13 @@
 #include <fmt/format.h>
 
 #include "tersor/compressors/stored_rows.h"
+#include "tersor/modifiers/gptq/signed_scales.h"
 #include "tersor/pipelines/range_exchange.h"
 #include "tersor/pipelines/work_items.h"
 
 namespace tersor {
 
-bool scales_are_sound(std::span<const std::byte> bytes, DType dtype) {
+bool scales_are_sound(std::span<const std::byte> bytes, DType dtype, bool either_sign) {
   const uint64_t size = dtype_size(dtype);
   for (uint64_t i = 0; i + size <= bytes.size(); i += size) {
     float value = 1;
@@ -31,6 +32,7 @@ bool scales_are_sound(std::span<const std::byte> bytes, DType dtype) {
     } else if (dtype == DType::kU8) {
       value = bytes[i] == std::byte{255} ? NAN : 1.0f;  // E8M0: 255 is its NaN, and nothing is zero
     }
+    if (either_sign) value = std::fabs(value);
     if (!std::isfinite(value) || value <= 0) return false;
   }
   return true;
@@ -101,6 +103,11 @@ class WeightVerification {
     return plan_.schemes[*plan_.decisions[module].scheme];
   }
 
+  bool has_either_sign(size_t module) const {
+    const auto& gptq = plan_.decisions[module].gptq;
+    return gptq && gptq->signed_scales && takes_signed_scales(scheme_of(module));
+  }
+
   void work(size_t index, Worker& worker) {
     const WorkItem& item = list_.items[index];
     if (item.kind == WorkItem::Kind::kObserve) {
@@ -138,7 +145,8 @@ class WeightVerification {
       worker.found[t].resize(extents[t].bytes);
       out_.shards[place.shard].source->read_at(out_.info(place).begin + extents[t].offset, worker.found[t]);
       by_suffix[tensors[t].suffix] = worker.found[t];
-      if (tensors[t].suffix.ends_with("scale") && !scales_are_sound(worker.found[t], tensors[t].dtype))
+      if (tensors[t].suffix.ends_with("scale") &&
+          !scales_are_sound(worker.found[t], tensors[t].dtype, has_either_sign(item.subject)))
         block.unsound_scales.insert(t);
       const std::array<uint64_t, 2> shape = {m.out(), m.in()};
       if (tensors[t].suffix == "weight_shape" && std::memcmp(worker.found[t].data(), shape.data(), 16) != 0)

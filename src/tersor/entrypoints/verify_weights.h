@@ -18,8 +18,8 @@ struct WeightCheck {
   std::vector<std::string> failures;
 };
 
-// Whether all scales are finite and above zero.
-bool scales_are_sound(std::span<const std::byte> bytes, DType dtype);
+// Whether all scales are finite and above zero; with `either_sign`, not zero.
+bool scales_are_sound(std::span<const std::byte> bytes, DType dtype, bool either_sign = false);
 
 struct WeightCheckOptions {
   // Compress anew what was read, and demand the stored bytes: but for the codes of GPTQ, and for scales that

@@ -66,6 +66,56 @@ TEST_P(SequentialFamilyTest, GptqLosesLessThanRounding) {
 INSTANTIATE_TEST_SUITE_P(Families, SequentialFamilyTest, ::testing::ValuesIn(families()),
                          [](const auto& test) { return test.param; });
 
+// What is stored is what was solved: the error that the run measured is the error that the files make.
+TEST_F(SequentialTest, ScalesOfEitherSignLoseLess) {
+  const fs::path model = golden_folder() / "llama";
+  const auto backend = make_cpu_backend(MatmulPrecision::kF32, 1);
+  const Checkpoint source = open_checkpoint(model.string());
+  Recipe recipe = recipe_for(source, "GPTQModifier");
+  const auto run_and_count = [&](bool is_signed, size_t& negative) {
+    recipe.modifiers[0].gptq->signed_scales = is_signed;
+    const CalibrationSummary done = run(model, recipe, *backend, {});
+    const CompressionPlan plan = make_plan(source, recipe, {});
+    const Checkpoint result = open_checkpoint((folder_ / "out").string());
+    double squared_error = 0;
+    negative = 0;
+    for (size_t m = 0; m < plan.decisions.size(); ++m) {
+      if (!plan.decisions[m].calibrated) continue;
+      const SourceModule& module = plan.inventory.modules[m];
+      std::map<std::string, std::vector<std::byte>> bytes;
+      std::map<std::string, std::span<const std::byte>> views;
+      for (const std::string suffix : {"weight_packed", "weight_scale", "weight_shape"}) {
+        const TensorInfo& info = result.info(result.tensors.at(module.name.name + "." + suffix));
+        bytes[suffix].resize(info.bytes());
+        result.shards[0].source->read_at(info.begin, bytes[suffix]);
+        views[suffix] = bytes[suffix];
+      }
+      const QuantizationScheme& scheme = plan.schemes[*plan.decisions[m].scheme];
+      std::vector<float> scales(module.out()), values(module.out() * module.in()), weight(values.size());
+      read_scales(*scheme.weights, module.dtype, views["weight_scale"], 0, scales);
+      negative += static_cast<size_t>(std::ranges::count_if(scales, [](float scale) { return scale < 0; }));
+      decompress_rows(scheme, views, module.dtype, module.out(), module.in(), 0, module.out(),
+                      cpu_quantize_kernels(), values.data());
+      std::vector<std::byte> stored(weight.size() * dtype_size(module.dtype));
+      source.shards[module.place.shard].source->read_at(module.begin, stored);
+      visit_weight({stored.data(), module.dtype, module.out(), module.in()}, [&](const auto& view) {
+        for (size_t i = 0; i < weight.size(); ++i) weight[i] = to_float(view.data[i]);
+      });
+      double error = 0;
+      for (size_t i = 0; i < weight.size(); ++i) error += std::pow(double{weight[i]} - values[i], 2);
+      EXPECT_NEAR(error / done.run.modules[m].squared_error, 1, 1e-4) << module.name.name;
+      squared_error += error;
+    }
+    return squared_error;
+  };
+  size_t positive_ones = 0, signed_ones = 0;
+  const double positive_error = run_and_count(false, positive_ones),
+               signed_error = run_and_count(true, signed_ones);
+  EXPECT_EQ(positive_ones, 0u);
+  EXPECT_GT(signed_ones, 50u);
+  EXPECT_LT(signed_error, 0.97 * positive_error);
+}
+
 // Of a mixture's linears: those of experts, and those of them that were solved on a Hessian.
 struct ExpertCounts {
   size_t all = 0, solved = 0;

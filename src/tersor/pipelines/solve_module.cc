@@ -7,6 +7,7 @@
 
 #include "tersor/base/error.h"
 #include "tersor/compressors/compressor.h"
+#include "tersor/modifiers/gptq/signed_scales.h"
 #include "tersor/pipelines/storable.h"
 #include "tersor/pipelines/work_items.h"
 #include "tersor/quantization/fused_modules.h"
@@ -93,6 +94,24 @@ DeviceTensor dequantized(Backend& backend, const QuantizationScheme& scheme, con
   const auto tensors = stored.by_suffix();
   return put_blocks(backend, pool, scheme, m, [&](uint64_t row, uint64_t count, float* values) {
     decompress_rows(scheme, tensors, m.dtype, m.out(), m.in(), row, count, cpu_quantize_kernels(), values);
+  });
+}
+
+// The bytes of scales whose groups are turned over where that loses less.
+void store_signs(const QuantizationScheme& scheme, const SourceModule& m,
+                 const std::vector<std::byte>& weight, std::span<const float> costs, ThreadPool& pool,
+                 StoredWeight& stored) {
+  constexpr size_t kScales = 1;
+  const QuantizationArgs& args = *scheme.weights;
+  const uint64_t groups = args.group_size ? m.in() / static_cast<uint64_t>(*args.group_size) : 1;
+  const uint64_t row_bytes = groups * dtype_size(stored.tensors[kScales].dtype);
+  each_block(pool, m, scheme, [&](uint64_t row, uint64_t count, size_t) {
+    const std::span<std::byte> bytes =
+        std::span(stored.bytes[kScales]).subspan(row * row_bytes, count * row_bytes);
+    std::vector<float> scales(count * groups);
+    read_scales(args, m.dtype, bytes, 0, scales);
+    choose_signs(args, rows_of(weight, m, row, count), costs, cpu_quantize_kernels(), scales);
+    std::ranges::copy(store_scales(args, m.dtype, scales), bytes.begin());
   });
 }
 
@@ -234,6 +253,8 @@ SolvedModule ModuleSolver::solve(size_t m, uint32_t item, const InputStatistics&
     backend_.add(original, -1, solved.weight, solved.weight);
     solved.statistics.rounding_output_error = output_error(backend_, guide.hessian, solved.weight);
     solved.weight = {};
+    if (decision.gptq->signed_scales && takes_signed_scales(scheme))
+      store_signs(scheme, module, weight, observation.importance, pool_, stored);
     GptqResult result = gptq_quantize(
         backend_, guide.shift ? shifted(backend_, original, guide.shift) : original, *guide.factor,
         stored_column_scales(scheme, stored.by_suffix(), module.dtype, module.out(), module.in()),

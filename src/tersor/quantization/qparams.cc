@@ -109,6 +109,14 @@ void compute_qparams(const QuantizationArgs& args, DType weight_dtype, std::span
   }
 }
 
+std::vector<std::byte> store_scales(const QuantizationArgs& args, DType weight_dtype,
+                                    std::span<const float> scales) {
+  const DType dtype = stored_scale_dtype(args, weight_dtype);
+  std::vector<std::byte> stored(scales.size() * dtype_size(dtype));
+  for (size_t i = 0; i < scales.size(); ++i) store_scale(stored, i, scales[i], storage_of(dtype));
+  return stored;
+}
+
 void read_scales(const QuantizationArgs& args, DType weight_dtype, std::span<const std::byte> stored,
                  float global_scale, std::span<float> scales) {
   const DType dtype = stored_scale_dtype(args, weight_dtype);

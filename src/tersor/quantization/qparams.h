@@ -41,6 +41,11 @@ ScaleStorage nvfp4_storage(DType weight_dtype);
 void compute_qparams(const QuantizationArgs& args, DType weight_dtype, std::span<const MinMax> ranges,
                      float global_scale, QParams& out);
 
+// Effective scales → the bytes of weight_scale, for int and fp8 weights without a global scale (elsewhere
+// what is stored is no rounding of the effective scale).
+std::vector<std::byte> store_scales(const QuantizationArgs& args, DType weight_dtype,
+                                    std::span<const float> scales);
+
 // Scales as stored → effective scales, one for one: the inverse of `stored` above. `stored` holds
 // scales.size() elements of stored_scale_dtype().
 void read_scales(const QuantizationArgs& args, DType weight_dtype, std::span<const std::byte> stored,

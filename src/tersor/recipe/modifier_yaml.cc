@@ -19,9 +19,9 @@ const std::vector<std::string> kKeys = {"scheme", "targets", "ignore", "config_g
                                         "bypass_divisibility_checks",
                                         // Of every modifier: without effect on post-training quantization.
                                         "index", "start", "end", "update", "requires_calibration_data"};
-const std::vector<std::string> kGptqKeys = {"block_size",       "dampening_frac",
-                                            "actorder",         "batched_quantization",
-                                            "offload_hessians", "asymmetric_calibration"};
+const std::vector<std::string> kGptqKeys = {
+    "block_size",       "dampening_frac",         "actorder",     "batched_quantization",
+    "offload_hessians", "asymmetric_calibration", "signed_scales"};
 const std::vector<std::string> kObserverKeys = {"weights", "input", "output"};
 
 // Checks the type of fields whose value changes nothing.
@@ -325,6 +325,8 @@ GptqModifier read_gptq_modifier(RecipeSource& source, const YamlNode& node) {
   if (const YamlNode* v = find_set(node, "asymmetric_calibration")) {
     modifier.parameters.asymmetric_calibration = read_bool(source, "asymmetric_calibration", *v);
   }
+  if (const YamlNode* v = find_set(node, "signed_scales"))
+    modifier.parameters.signed_scales = read_bool(source, "signed_scales", *v);
   check_memory_fields(source, node);
   return modifier;
 }

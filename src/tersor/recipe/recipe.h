@@ -52,6 +52,7 @@ struct RecipeFlags {
   std::string kv_cache_scheme;          // "fp8"; empty: none
   std::string method = {};              // "rtn" or "gptq"; empty: rtn
   bool asymmetric_calibration = false;  // of gptq
+  bool positive_scales = false;         // of gptq: no signed_scales
 };
 Recipe recipe_from_flags(const RecipeFlags& flags);
 

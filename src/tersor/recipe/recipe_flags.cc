@@ -114,10 +114,14 @@ Recipe recipe_from_flags(const RecipeFlags& flags) {
   }
   modifier.type = gptq ? "GPTQModifier" : "QuantizationModifier";
   if (gptq) {
-    modifier.gptq = GptqParameters{.asymmetric_calibration = flags.asymmetric_calibration};
+    modifier.gptq = GptqParameters{.asymmetric_calibration = flags.asymmetric_calibration,
+                                   .signed_scales = !flags.positive_scales};
   } else if (flags.asymmetric_calibration) {
     throw usage_error("`--asymmetric-calibration` is an option of GPTQ, but weights are rounded to nearest",
                       "add `--method gptq`");
+  } else if (flags.positive_scales) {
+    throw usage_error("`--positive-scales` is an option of GPTQ; scales of rounding to nearest are positive",
+                      "take it away, or add `--method gptq`");
   }
   if (!flags.scheme.empty()) {
     QuantizationScheme scheme = *preset_scheme(preset_name("", flags.scheme));

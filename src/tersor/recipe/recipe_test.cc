@@ -323,6 +323,18 @@ TEST(RecipeWriter, WhatItWritesReadsAsTheSame) {
   }
 }
 
+TEST(RecipeWriter, PositiveScalesStayPositive) {
+  RecipeFlags flags{.scheme = "W4A16", .targets = {}, .ignore = {}, .observer = {}, .kv_cache_scheme = {}};
+  flags.method = "gptq";
+  EXPECT_TRUE(recipe_from_flags(flags).modifiers[0].gptq->signed_scales);
+  flags.positive_scales = true;
+  const Recipe recipe = recipe_from_flags(flags);
+  EXPECT_FALSE(recipe.modifiers[0].gptq->signed_scales);
+  EXPECT_FALSE(parse_recipe(recipe.yaml, "r.yaml").modifiers[0].gptq->signed_scales) << recipe.yaml;
+  flags.method = "rtn";
+  EXPECT_THROW(recipe_from_flags(flags), Error);
+}
+
 TEST(RecipeWriter, NamesSurviveWhateverTheyHold) {
   RecipeFlags flags;
   flags.scheme = "W4A16";

@@ -166,6 +166,7 @@ std::string gptq_text(const Modifier& modifier, const std::string& indent) {
   if (modifier.gptq->dampening_frac != defaults.dampening_frac)
     out += fmt::format("{}dampening_frac: {}\n", indent, modifier.gptq->dampening_frac);
   if (modifier.gptq->asymmetric_calibration) out += fmt::format("{}asymmetric_calibration: true\n", indent);
+  if (!modifier.gptq->signed_scales) out += fmt::format("{}signed_scales: false\n", indent);
   const bool natural = std::ranges::any_of(modifier.quantization.groups, [](const QuantizationScheme& group) {
     return group.weights && !group.weights->actorder;
   });

@@ -14,6 +14,8 @@ struct GptqParameters {
   double dampening_frac = 0.01;  // of the mean of the Hessian's diagonal
   // GPTAQ: the output is kept near what the source model's input gives (asymmetric_shift.h).
   bool asymmetric_calibration = false;
+  // Scales of either sign, where weights have them (signed_scales.h).
+  bool signed_scales = true;
 
   bool operator==(const GptqParameters&) const = default;
 };
