@@ -157,13 +157,14 @@ TEST_P(BackendTest, MultipliesByWeights) {
 TEST_P(BackendTest, MultipliesByBf16Weights) {
   const std::vector<std::pair<size_t, size_t>> shapes = {{1, 1},   {16, 40},   {31, 7},    {33, 64},
                                                          {64, 33}, {70, 1030}, {129, 511}, {200, 513}};
-  for (const auto& [n, k] : shapes) {
+  for (const auto& shape : shapes) {
+    const size_t n = shape.first, k = shape.second;
     const auto w = normal_bf16(n * k), bias = normal(n);
     const double tolerance = 3.0 * static_cast<double>(k) * static_cast<double>(k + 2) * 0x1p-24;
     for (const size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 17, 100}) {
       const auto x = normal_bf16(rows * k);
       compare(
-          [&, n = n, k = k](Backend& b) {
+          [&](Backend& b) {
             const DeviceTensor y = b.allocate(DType::kF32, rows, n);
             b.matmul(put(b, x, rows, k), *b.pack(put_bf16(b, w, n, k)),
                      rows % 2 == 0 ? put(b, bias, 1, n) : DeviceTensor{}, y);

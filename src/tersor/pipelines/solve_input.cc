@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,6 +18,9 @@ struct SolveFactor {
   DeviceTensor shift;
 };
 
+// What a factor depends on beside its Hessian: the order, dampening_frac, shrinkage.
+using FactorKey = std::tuple<ColumnOrder, double, double>;
+
 // The factors of one Hessian, each made when it is first asked for.
 class Factors {
  public:
@@ -25,25 +29,26 @@ class Factors {
       : backend_(backend), input_(input), hessian_(hessian), notes_(notes) {}
 
   // Null where the Hessian has none.
-  const HessianFactor* get(ColumnOrder order, double dampening_frac) {
-    const std::optional<HessianFactor>& factor = made(order, dampening_frac).factor;
+  const HessianFactor* get(const FactorKey& key) {
+    const std::optional<HessianFactor>& factor = made(key).factor;
     return factor ? &*factor : nullptr;
   }
 
   // Empty where there is no factor.
-  DeviceTensor shift(ColumnOrder order, double dampening_frac) {
-    SolveFactor& solve = made(order, dampening_frac);
+  DeviceTensor shift(const FactorKey& key) {
+    SolveFactor& solve = made(key);
     if (solve.factor && !solve.shift)
       solve.shift = asymmetric_shift(backend_, *solve.factor, input_.statistics->cross());
     return solve.shift;
   }
 
  private:
-  SolveFactor& made(ColumnOrder order, double dampening_frac) {
-    const std::pair key{order, dampening_frac};
+  SolveFactor& made(const FactorKey& key) {
+    const auto& [order, dampening_frac, shrinkage] = key;
     auto found = factors_.find(key);
     if (found == factors_.end()) {
-      std::optional<HessianFactor> factor = factor_hessian(backend_, hessian_, order, dampening_frac);
+      std::optional<HessianFactor> factor =
+          factor_hessian(backend_, hessian_, order, dampening_frac, shrinkage);
       if (factor && factor->dampening_frac != dampening_frac) {
         notes_.push_back(fmt::format("the Hessian of `{}` had no factor at dampening_frac {}: {} was used",
                                      input_.name(), dampening_frac, factor->dampening_frac));
@@ -57,7 +62,7 @@ class Factors {
   const StageInput& input_;
   const StoredHessian& hessian_;
   std::vector<std::string>& notes_;
-  std::map<std::pair<ColumnOrder, double>, SolveFactor> factors_;
+  std::map<FactorKey, SolveFactor> factors_;
 };
 
 }  // namespace
@@ -83,9 +88,9 @@ void InputSolver::solve(StageInput& input, std::vector<PieceStatistics>& modules
     if (decision.gptq && !starved) {
       const auto order = plan_.schemes[*decision.scheme].weights->actorder ? ColumnOrder::kDescending
                                                                            : ColumnOrder::kNatural;
-      guide.factor = factors.get(order, decision.gptq->dampening_frac);
-      if (decision.gptq->asymmetric_calibration)
-        guide.shift = factors.shift(order, decision.gptq->dampening_frac);
+      const FactorKey key(order, decision.gptq->dampening_frac, decision.gptq->shrinkage);
+      guide.factor = factors.get(key);
+      if (decision.gptq->asymmetric_calibration) guide.shift = factors.shift(key);
     }
     const SolvedModule solved = solver_.solve(m, items_.module(m), statistics, guide);
     if (solved.fell_back && !starved) {

@@ -20,8 +20,8 @@ const std::vector<std::string> kKeys = {"scheme", "targets", "ignore", "config_g
                                         // Of every modifier: without effect on post-training quantization.
                                         "index", "start", "end", "update", "requires_calibration_data"};
 const std::vector<std::string> kGptqKeys = {
-    "block_size",       "dampening_frac",         "actorder",     "batched_quantization",
-    "offload_hessians", "asymmetric_calibration", "signed_scales"};
+    "block_size",       "dampening_frac",         "actorder",      "batched_quantization",
+    "offload_hessians", "asymmetric_calibration", "signed_scales", "shrinkage"};
 const std::vector<std::string> kObserverKeys = {"weights", "input", "output"};
 
 // Checks the type of fields whose value changes nothing.
@@ -321,6 +321,14 @@ GptqModifier read_gptq_modifier(RecipeSource& source, const YamlNode& node) {
                         "leave it out for 0.01");
     }
     modifier.parameters.dampening_frac = frac;
+  }
+  if (const YamlNode* v = find_set(node, "shrinkage")) {
+    const double shrinkage = read_number(source, "shrinkage", *v);
+    if (!(shrinkage >= 0 && shrinkage <= 100)) {
+      throw usage_error(fmt::format("{}: shrinkage is {}, but must be 0 to 100", source.place(*v), shrinkage),
+                        "leave it out for 0.1; 0 takes the Hessian as it is");
+    }
+    modifier.parameters.shrinkage = shrinkage;
   }
   if (const YamlNode* v = find_set(node, "asymmetric_calibration")) {
     modifier.parameters.asymmetric_calibration = read_bool(source, "asymmetric_calibration", *v);

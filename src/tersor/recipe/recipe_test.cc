@@ -323,6 +323,18 @@ TEST(RecipeWriter, WhatItWritesReadsAsTheSame) {
   }
 }
 
+TEST(Recipe, ShrinkageIsReadAndWritten) {
+  const auto read = [](const std::string& value) {
+    return parse_recipe("a_stage: {b_modifiers: {GPTQModifier: {scheme: W4A16, shrinkage: " + value + "}}}",
+                        "r.yaml");
+  };
+  EXPECT_EQ(read("null").modifiers[0].gptq->shrinkage, 0.1);
+  const Recipe none = read("0");
+  EXPECT_EQ(none.modifiers[0].gptq->shrinkage, 0);
+  EXPECT_EQ(parse_recipe(write_recipe(none.modifiers), "r.yaml").modifiers[0].gptq, none.modifiers[0].gptq);
+  for (const char* value : {"-1", "1000", ".nan", "much"}) EXPECT_THROW(read(value), Error) << value;
+}
+
 TEST(RecipeWriter, PositiveScalesStayPositive) {
   RecipeFlags flags{.scheme = "W4A16", .targets = {}, .ignore = {}, .observer = {}, .kv_cache_scheme = {}};
   flags.method = "gptq";

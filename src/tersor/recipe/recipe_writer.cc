@@ -165,6 +165,8 @@ std::string gptq_text(const Modifier& modifier, const std::string& indent) {
     out += fmt::format("{}block_size: {}\n", indent, modifier.gptq->block_size);
   if (modifier.gptq->dampening_frac != defaults.dampening_frac)
     out += fmt::format("{}dampening_frac: {}\n", indent, modifier.gptq->dampening_frac);
+  if (modifier.gptq->shrinkage != defaults.shrinkage)
+    out += fmt::format("{}shrinkage: {}\n", indent, modifier.gptq->shrinkage);
   if (modifier.gptq->asymmetric_calibration) out += fmt::format("{}asymmetric_calibration: true\n", indent);
   if (!modifier.gptq->signed_scales) out += fmt::format("{}signed_scales: false\n", indent);
   const bool natural = std::ranges::any_of(modifier.quantization.groups, [](const QuantizationScheme& group) {

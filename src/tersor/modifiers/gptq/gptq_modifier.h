@@ -12,6 +12,9 @@ namespace tersor {
 struct GptqParameters {
   int block_size = 128;          // columns per lazy block
   double dampening_frac = 0.01;  // of the mean of the Hessian's diagonal
+  // Of each element of the diagonal: what calibration data say about how inputs go together holds less well
+  // for other data than what they say of each input alone (docs/accuracy.md).
+  double shrinkage = 0.1;
   // GPTAQ: the output is kept near what the source model's input gives (asymmetric_shift.h).
   bool asymmetric_calibration = false;
   // Scales of either sign, where weights have them (signed_scales.h).

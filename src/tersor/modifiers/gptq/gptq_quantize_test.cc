@@ -136,6 +136,22 @@ TEST_P(GptqTest, RaisesTheDampingOfASingularMatrix) {
   EXPECT_FALSE(factor_hessian(*backend, put(*backend, p.hessian, p.in, p.in), ColumnOrder::kNatural, 1e-4));
 }
 
+// Shrinking correlations is enlarging the diagonal.
+TEST_P(GptqTest, ShrinkageEnlargesEachDiagonalElement) {
+  constexpr double kShrinkage = 0.25, kDamping = 0.02;
+  Problem p = make_problem(1, 40, {CodeKind::kInt, 4}, 8, false, 6);
+  const auto shrunken = factor_hessian(*backend, put(*backend, p.hessian, p.in, p.in),
+                                       ColumnOrder::kDescending, kDamping, kShrinkage);
+  ASSERT_TRUE(shrunken);
+  for (size_t i = 0; i < p.in; ++i) p.hessian[i * p.in + i] *= 1 + kShrinkage;
+  const auto enlarged = factor_hessian(*backend, put(*backend, p.hessian, p.in, p.in),
+                                       ColumnOrder::kDescending, kDamping / (1 + kShrinkage));
+  ASSERT_TRUE(enlarged);
+  EXPECT_EQ(shrunken->order, enlarged->order);
+  const auto a = get(*backend, shrunken->inverse), b = get(*backend, enlarged->inverse);
+  for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-5) << i;
+}
+
 TEST_P(GptqTest, MeasuresOutputError) {
   for (const auto& [out, in] : {std::pair<size_t, size_t>{20, 33}, {3, 512}, {5, 531}}) {
     const Problem p = make_problem(out, in, {CodeKind::kInt, 4}, 8, false, 9);

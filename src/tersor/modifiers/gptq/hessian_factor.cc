@@ -41,7 +41,7 @@ DeviceTensor reordered(Backend& backend, const StoredHessian& a, const std::vect
 }  // namespace
 
 std::optional<HessianFactor> factor_hessian(Backend& backend, const StoredHessian& hessian, ColumnOrder order,
-                                            double dampening_frac) {
+                                            double dampening_frac, double shrinkage) {
   const size_t n = hessian.size();
   const std::vector<float> diagonal = hessian.diagonal(backend);
   const DeviceTensor device_diagonal = backend.allocate(DType::kF32, 1, n);
@@ -56,11 +56,12 @@ std::optional<HessianFactor> factor_hessian(Backend& backend, const StoredHessia
   for (int raise = 0; raise <= kRaises; ++raise) {
     factor.dampening_frac = dampening_frac * std::pow(10.0, raise);
     const auto lambda = static_cast<float>(factor.dampening_frac * mean);
-    factor.damping.assign(n, lambda);
+    factor.damping.resize(n);
     std::vector<float> damped(n);
     for (size_t place = 0; place < n; ++place) {
       const auto column = static_cast<size_t>(factor.order[place]);
-      if (diagonal[column] == 0) factor.damping[column] = 1;
+      factor.damping[column] =
+          diagonal[column] == 0 ? 1 : lambda + static_cast<float>(shrinkage) * diagonal[column];
       damped[place] = diagonal[column] + factor.damping[column];
     }
     factor.inverse = {};  // of the try before: there is memory for one

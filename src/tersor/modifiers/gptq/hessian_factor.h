@@ -1,6 +1,9 @@
 // The factor of a Hessian that GPTQ solves with, made once for all linears that read the same input.
 //
-// H = 2/n · XᵀX [in, in] is damped, H + λI with λ = dampening_frac · mean(diag H), and its columns are put in
+// H = 2/n · XᵀX [in, in] is damped, H + λI + s·diag(H) with λ = dampening_frac · mean(diag H) and s the
+// shrinkage (of correlations: the factor is that of (1 − γ)·H + γ·diag(H), γ = s / (1 + s), but for its
+// size; Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices", with
+// the diagonal for a target), and its columns are put in
 // the order in which they will be solved, the first one last. With L·Lᵀ = that matrix, L⁻¹ is the factor: it
 // is the upper triangular R of RᵀR = H⁻¹ (Frantar et al. 2022, arXiv 2210.17323, section 3.3, step 3) read
 // from the other end, for one Cholesky factorization and one triangular inverse in place of two and a full
@@ -34,6 +37,6 @@ struct HessianFactor {
 // that is not positive definite in f32 is tried again with dampening_frac · 10, up to three times; nullopt
 // when that does not help either. REQUIRES: a finite diagonal.
 std::optional<HessianFactor> factor_hessian(Backend& backend, const StoredHessian& hessian, ColumnOrder order,
-                                            double dampening_frac);
+                                            double dampening_frac, double shrinkage = 0);
 
 }  // namespace tersor
