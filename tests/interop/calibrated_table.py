@@ -64,19 +64,26 @@ def beside():
 
 def parts():
     """W4A16 in groups of 64: what each part of the method gives, beginning with what llm-compressor does."""
-    run = lambda **more: Run("W4A16-64", "tersor", "gptq", **more)
-    whole_layer = ("--sequential-scope", "layer")
-    yield run(observer="memoryless_minmax", flags=whole_layer, about="minmax, statistics of a whole layer at once")
-    yield run(observer="memoryless_minmax", about="+ statistics after the stages before (true-sequential)")
-    yield run(observer="memoryless_mse", about="+ scales by mse")
-    theirs = (("maxshrink", 0.95), ("grid", 20), ("norm", 3.0))
-    yield run(observer="imatrix_mse", kwargs=theirs, about="+ errors weighed by the importance of columns (20 ranges, cubes)")
-    yield run(observer="imatrix_mse", kwargs=theirs[:2], about="+ squares instead of cubes")
-    yield run(observer="imatrix_mse", about="+ 80 ranges: our default")
-    yield run(observer="imatrix_mse", flags=("--asymmetric-calibration",), about="the default, GPTAQ")
-    yield run(observer="imatrix_mse", gptq=(("actorder", "null"),), about="the default, columns in natural order")
-    yield run(observer="imatrix_mse", gptq=(("dampening_frac", "0.05"),), about="the default, damping 0.05")
-    yield run(observer="imatrix_mse", flags=("--no-propagate-error",), about="the default, inputs of the source model")
+    plain = {"signed_scales": "false", "shrinkage": 0}
+    cubes = {"maxshrink": 0.95, "grid": 20, "norm": 3.0}
+    squares = {"maxshrink": 0.95, "grid": 20}
+
+    def run(observer, about, gptq=plain, kwargs={}, flags=()):
+        return Run("W4A16-64", "tersor", "gptq", observer, flags, tuple(gptq.items()), tuple(kwargs.items()), about)
+
+    yield run("memoryless_minmax", "minmax, statistics of a whole layer at once", flags=("--sequential-scope", "layer"))
+    yield run("memoryless_minmax", "+ statistics after the stages before (true-sequential)")
+    yield run("memoryless_mse", "+ scales by mse")
+    yield run("imatrix_mse", "+ errors weighed by the importance of columns (20 ranges, cubes)", kwargs=cubes)
+    yield run("imatrix_mse", "+ squares instead of cubes", kwargs=squares)
+    yield run("imatrix_mse", "+ 80 ranges")
+    yield run("imatrix_mse", "+ scales of either sign", {"shrinkage": 0})
+    yield run("imatrix_mse", "+ shrinkage 0.1: our default", {})
+    yield run("imatrix_mse", "the default, shrinkage 0.3", {"shrinkage": 0.3})
+    yield run("imatrix_mse", "the default, GPTAQ", {}, flags=("--asymmetric-calibration",))
+    yield run("imatrix_mse", "the default, columns in natural order", {"actorder": "null"})
+    yield run("imatrix_mse", "the default, damping 0.05", {"dampening_frac": 0.05})
+    yield run("imatrix_mse", "the default, inputs of the source model", {}, flags=("--no-propagate-error",))
 
 
 def call(command, log):
