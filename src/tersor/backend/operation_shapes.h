@@ -6,6 +6,9 @@
 
 namespace tersor {
 
+// Activations are; other tensors may wait in bf16, and their bytes are no numbers to an operation.
+inline bool is_f32(const DeviceTensor& x) { return x.dtype == DType::kF32; }
+
 // f32 → bf16 or bf16 → f32.
 void require_convert_shapes(const DeviceTensor& from, const DeviceTensor& to);
 void require_matmul_shapes(const DeviceTensor& x, const PackedWeight& w, const DeviceTensor& bias,

@@ -94,6 +94,7 @@ void run_stage(Backend& backend, const ModelConfig& model, const Layer& layer, S
   switch (stage) {
     case Stage::kAttentionIn:
       run_attention_in(backend, model, layer, ropes, state);
+      if (!model.parallel) state.attention_input = {};
       break;
     case Stage::kLatentUp:
       run_latent_up(backend, model, layer, ropes, state);

@@ -91,6 +91,8 @@ void run_mlp_in(Backend& backend, const ModelConfig& model, const Layer& layer, 
     rows.inner = mlp_inner(backend, model, layer.experts[rows.expert], rows.input);
     rows.input = {};
   }
+  // The gate of shared experts and what looks at experts read it in the next stage too.
+  if (layer.experts.empty() && !layer.shared_gate) state.mlp_input = {};
 }
 
 DeviceTensor run_mlp_out(Backend& backend, const ModelConfig& model, const Layer& layer, LayerState& state) {

@@ -1,7 +1,6 @@
 #include "tersor/pipelines/calibration_streams.h"
 
 #include <algorithm>
-#include <functional>
 #include <numeric>
 
 namespace tersor {
@@ -44,6 +43,12 @@ void CalibrationStreams::embed() {
       stores_[s].put(i, std::move(state));
     }
   }
+}
+
+LayerState CalibrationStreams::get(size_t batch, const Reads& reads, Stream stream) const {
+  LayerState state = stores_[static_cast<size_t>(stream)].get(batch);
+  widen(model_.backend(), reads(state));
+  return state;
 }
 
 LayerState CalibrationStreams::input(size_t layer, size_t batch) const {

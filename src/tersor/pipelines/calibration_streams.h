@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 #include "tersor/modeling/model.h"
+#include "tersor/modeling/stage_activations.h"
 #include "tersor/pipelines/calibration_batches.h"
 #include "tersor/pipelines/hidden_file.h"
 
@@ -34,9 +36,9 @@ class CalibrationStreams {
   // the quantized stream.
   LayerState input(size_t layer, size_t batch) const;
   bool has_source() const { return stores_.size() > 1; }
-  LayerState get(size_t batch, Stream stream = Stream::kQuantized) const {
-    return stores_[static_cast<size_t>(stream)].get(batch);
-  }
+  // Those activations that `reads` says are f32, the others as they wait.
+  using Reads = std::function<Activations(LayerState&)>;
+  LayerState get(size_t batch, const Reads& reads, Stream stream = Stream::kQuantized) const;
   void put(size_t batch, LayerState state, Stream stream = Stream::kQuantized) {
     stores_[static_cast<size_t>(stream)].put(batch, std::move(state));
   }

@@ -4,6 +4,7 @@
 
 #include "tersor/io/hash.h"
 #include "tersor/io/output_folder.h"
+#include "tersor/modeling/stage_activations.h"
 
 namespace tersor {
 namespace {

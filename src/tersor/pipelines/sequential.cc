@@ -32,6 +32,8 @@ const char* name_of(Stage stage) {
   return "";
 }
 
+Activations read_hidden(LayerState& state) { return {&state.hidden}; }
+
 class SequentialRun {
  public:
   SequentialRun(const Model& model, const CompressionPlan& plan, OutputFolder& folder,
@@ -121,12 +123,12 @@ class SequentialRun {
     return 0;
   }
 
-  // f(state) of every batch, which may change it.
+  // f(state) of every batch, which may change it. `reads`: what it reads, which is all that is f32.
   template <typename F>
-  void each_batch(const char* phase, F&& f, Stream stream = Stream::kQuantized) {
-    clock_.time(phase, [&] {
+  void forward_batches(const CalibrationStreams::Reads& reads, F&& f, Stream stream = Stream::kQuantized) {
+    clock_.time("forward", [&] {
       for (size_t i = 0; i < streams_.batches(); ++i) {
-        LayerState state = streams_.get(i, stream);
+        LayerState state = streams_.get(i, reads, stream);
         f(state);
         streams_.put(i, std::move(state), stream);
       }
@@ -136,15 +138,19 @@ class SequentialRun {
   // f(state, the same batch in the source model) of every batch, the latter where it is `compared`; else
   // null.
   template <typename F>
-  void look_at_batches(const char* phase, bool compared, F&& f) {
+  void look_at_batches(const char* phase, const CalibrationStreams::Reads& reads, bool compared, F&& f) {
     clock_.time(phase, [&] {
       for (size_t i = 0; i < streams_.batches(); ++i) {
-        const LayerState state = streams_.get(i);
+        const LayerState state = streams_.get(i, reads);
         std::optional<LayerState> source;
-        if (compared) source = streams_.get(i, Stream::kSource);
+        if (compared) source = streams_.get(i, reads, Stream::kSource);
         f(state, source ? &*source : nullptr);
       }
     });
+  }
+
+  CalibrationStreams::Reads reads_of(Stage stage) const {
+    return [this, stage](LayerState& state) { return read_by_stage(model_.config(), stage, state); };
   }
 
   void run_layer(size_t l) {
@@ -153,7 +159,7 @@ class SequentialRun {
     clock_.time("loading", [&] { layer = model_.load_layer(l); });
     if (l + 1 < plan_.calibration->layers) model_.expect_layer(l + 1);
     run_stages(l, layer);
-    look_at_batches("check", false,
+    look_at_batches("check", read_hidden, false,
                     [&](const LayerState& state, const LayerState*) { check_finite(l, state.hidden); });
     clock_.time("saving", [&] {
       JournalRecord record{.item = items_.layer(l), .statistics = {}, .extents = {}};
@@ -177,8 +183,8 @@ class SequentialRun {
     if (source_weights || streams_.has_source()) source = layer;
     Layer& passed = source_weights ? source : layer;
     const auto begin = [&](LayerState& state) { begin_layer(backend_, config, passed, state); };
-    each_batch("forward", begin);
-    if (streams_.has_source()) each_batch("forward", begin, Stream::kSource);
+    forward_batches(read_hidden, begin);
+    if (streams_.has_source()) forward_batches(read_hidden, begin, Stream::kSource);
     for (const Stage stage : layer_stages(config, layer)) {
       const WorkCost& cost = clock_.cost(l).at(stage);
       at(l, stage);
@@ -187,8 +193,9 @@ class SequentialRun {
       clock_.spend(WorkKind::kSolve, cost.solve);
       run(passed, l, stage);
       if (streams_.has_source()) {
-        each_batch(
-            "forward", [&](LayerState& state) { run_stage(backend_, config, source, stage, ropes_, state); },
+        forward_batches(
+            reads_of(stage),
+            [&](LayerState& state) { run_stage(backend_, config, source, stage, ropes_, state); },
             Stream::kSource);
       }
       clock_.spend(WorkKind::kForward, cost.forward / passes);
@@ -246,7 +253,7 @@ class SequentialRun {
     KvStatistics kv(backend_, model_.config().attention, plan_.calibration->kv_cache_scheme);
     const bool observes =
         kv.wanted() && stage == (model_.config().attention.mla ? Stage::kLatentUp : Stage::kAttentionIn);
-    each_batch("forward", [&](LayerState& state) {
+    forward_batches(reads_of(stage), [&](LayerState& state) {
       if (observes) {
         state.on_keys_values = [&](const DeviceTensor& k, const DeviceTensor& v) {
           kv.add(state.sequences, k, v);
@@ -261,7 +268,8 @@ class SequentialRun {
   void gather(size_t l, Layer& passed, Layer& source, Stage stage, std::span<StageInput> inputs) {
     begin_statistics(backend_, inputs);
     const bool compared = std::ranges::any_of(inputs, [](const StageInput& i) { return i.needs.cross; });
-    look_at_batches("statistics", compared, [&](const LayerState& state, const LayerState* of_source) {
+    const auto reads = [&](LayerState& state) { return inputs_of_stage(stage, state); };
+    look_at_batches("statistics", reads, compared, [&](const LayerState& state, const LayerState* of_source) {
       std::optional<LayerAndState> beside;
       if (of_source != nullptr) beside.emplace(source, *of_source);
       add_statistics(backend_, model_.config(), stage, {passed, state}, beside ? &*beside : nullptr, inputs);
@@ -283,11 +291,12 @@ class SequentialRun {
     input.linears.emplace_back(&head, m);
     input.needs = needs_of(plan_, m);
     input.statistics.emplace(backend_, model_.config().hidden, input.needs);
-    look_at_batches(
-        "statistics", input.needs.cross, [&](const LayerState& state, const LayerState* of_source) {
-          input.statistics->add(model_.final_norm(state.hidden), sequence_rows(state, -1),
-                                of_source != nullptr ? model_.final_norm(of_source->hidden) : DeviceTensor{});
-        });
+    look_at_batches("statistics", read_hidden, input.needs.cross,
+                    [&](const LayerState& state, const LayerState* of_source) {
+                      input.statistics->add(
+                          model_.final_norm(state.hidden), sequence_rows(state, -1),
+                          of_source != nullptr ? model_.final_norm(of_source->hidden) : DeviceTensor{});
+                    });
     input.statistics->finish();
     solve(input);
     output_.record({.item = items_.head(), .statistics = {}, .extents = {}});

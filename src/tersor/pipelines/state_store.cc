@@ -2,44 +2,21 @@
 
 #include <utility>
 
+#include "tersor/modeling/stage_activations.h"
+
 namespace tersor {
 namespace {
 
-// The activations that a state holds, in a fixed order; absent ones are empty.
-std::vector<DeviceTensor*> activations_of(LayerState& s) {
-  std::vector<DeviceTensor*> tensors = {
-      &s.hidden, &s.attention_input,  &s.q_latent,  &s.kv_latent, &s.shared_key,  &s.q, &s.k,
-      &s.v,      &s.attention_output, &s.mlp_input, &s.mlp_inner, &s.shared_inner};
-  for (LayerState::ExpertRows& rows : s.routed) {
-    for (DeviceTensor* t : {&rows.input, &rows.inner}) tensors.push_back(t);
-  }
-  return tensors;
-}
-
 // All its tensors: what the router said is small, and kept as it is.
 std::vector<DeviceTensor*> tensors_of(LayerState& s) {
-  std::vector<DeviceTensor*> tensors = activations_of(s);
+  std::vector<DeviceTensor*> tensors = all_activations(s);
   for (LayerState::ExpertRows& rows : s.routed) {
     for (DeviceTensor* t : {&rows.row_ids, &rows.weights}) tensors.push_back(t);
   }
   return tensors;
 }
 
-// Each by itself: those that shared memory have their own then.
-void convert_activations(Backend& backend, LayerState& state, DType dtype) {
-  for (DeviceTensor* t : activations_of(state)) {
-    if (*t) *t = in_dtype(backend, *t, dtype);
-  }
-}
-
 }  // namespace
-
-DeviceTensor in_dtype(Backend& backend, const DeviceTensor& x, DType dtype) {
-  if (x.dtype == dtype) return x;
-  const DeviceTensor converted = backend.allocate(dtype, x.rows, x.cols);
-  backend.convert(x, converted);
-  return converted;
-}
 
 StateStore::StateStore(Backend& backend, size_t batches, uint64_t budget, DType dtype,
                        std::filesystem::path folder)
@@ -62,7 +39,6 @@ LayerState StateStore::get(size_t i) const {
       offset += bytes.size();
     }
   }
-  convert_activations(*backend_, state, DType::kF32);
   return state;
 }
 
@@ -70,7 +46,9 @@ void StateStore::put(size_t i, LayerState state) {
   Slot& slot = slots_[i];
   if (!slot.in_file) memory_ -= slot.bytes;
   slot.state = {};
-  convert_activations(*backend_, state, dtype_);
+  for (DeviceTensor* t : all_activations(state)) {
+    if (*t) *t = in_dtype(*backend_, *t, dtype_);  // those that shared memory have their own then
+  }
   uint64_t bytes = 0;
   for (const DeviceTensor* t : tensors_of(state)) bytes += *t ? t->bytes() : 0;
   slot.bytes = bytes;

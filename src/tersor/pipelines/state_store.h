@@ -21,7 +21,8 @@ class StateStore {
   StateStore(Backend& backend, size_t batches, uint64_t budget, DType dtype, std::filesystem::path folder);
 
   size_t size() const { return slots_.size(); }
-  // Batch i as it was last put, its activations rounded to `dtype`, in f32.
+  // Batch i as it was last put, its activations in `dtype`: a stage wants what it reads widened first. In
+  // memory they are shared with the store.
   LayerState get(size_t i) const;
   void put(size_t i, LayerState state);
 
@@ -44,8 +45,5 @@ class StateStore {
   std::vector<Slot> slots_;
   std::optional<File> file_;
 };
-
-// x in `dtype`, F32 or BF16: x itself where it is that already.
-DeviceTensor in_dtype(Backend& backend, const DeviceTensor& x, DType dtype);
 
 }  // namespace tersor

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tersor/base/float_types.h"
+#include "tersor/modeling/stage_activations.h"
 
 namespace tersor {
 namespace {
@@ -43,9 +44,10 @@ LayerState sample_state(Backend& backend) {
   return state;
 }
 
+// Of what waits in `dtype`.
 void expect_rounded(Backend& backend, const DeviceTensor& t, const std::vector<float>& values, DType dtype) {
-  ASSERT_EQ(t.dtype, DType::kF32);
-  const auto got = get<float>(backend, t);
+  ASSERT_EQ(t.dtype, dtype);
+  const auto got = get<float>(backend, in_dtype(backend, t, DType::kF32));
   ASSERT_EQ(got.size(), values.size());
   for (size_t i = 0; i < got.size(); ++i) {
     EXPECT_EQ(got[i], dtype == DType::kF32 ? values[i] : to_float(bfloat16_from(values[i]))) << i;
@@ -64,8 +66,10 @@ TEST(StateStore, GivesTheSameFromMemoryAndFromTheFile) {
       // Rounding what is rounded changes nothing.
       for (int round = 0; round < 2; ++round) {
         LayerState state = store.get(0);
+        if (round == 0) widen(*backend, {&state.hidden});
+        EXPECT_EQ(state.hidden.dtype, round == 0 ? DType::kF32 : dtype);
         EXPECT_EQ(state.sequences.size(), 1u);
-        expect_rounded(*backend, state.hidden, kHidden, dtype);
+        expect_rounded(*backend, in_dtype(*backend, state.hidden, dtype), kHidden, dtype);
         expect_rounded(*backend, state.mlp_input, kHidden, dtype);
         ASSERT_EQ(state.routed.size(), 1u);
         expect_rounded(*backend, state.routed[0].input, kRouted, dtype);

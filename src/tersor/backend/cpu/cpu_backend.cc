@@ -123,7 +123,9 @@ void CpuBackend::activate(Activation activation, const DeviceTensor& x, const De
 
 void CpuBackend::gated(Activation activation, const DeviceTensor& gate, const DeviceTensor& up,
                        const DeviceTensor& y) {
-  require_shapes(gate.size() == up.size() && gate.rows == y.rows && gate.cols == y.cols, "gated");
+  require_shapes(
+      is_f32(gate) && is_f32(up) && gate.size() == up.size() && gate.rows == y.rows && gate.cols == y.cols,
+      "gated");
   const size_t n = gate.cols;
   each_row(gate.rows, n, threads_, [&](size_t r) {
     rows_.activate(activation, gate.data<float>() + r * n, up.data<float>() + r * n, n,
@@ -133,7 +135,7 @@ void CpuBackend::gated(Activation activation, const DeviceTensor& gate, const De
 
 void CpuBackend::add(const DeviceTensor& a, float factor, const DeviceTensor& b, const DeviceTensor& y) {
   if (a.buffer != y.buffer || a.offset != y.offset) return ReferenceBackend::add(a, factor, b, y);
-  require_shapes(a.size() == b.size() && a.size() == y.size(), "add");
+  require_shapes(is_f32(a) && is_f32(b) && a.size() == b.size() && a.size() == y.size(), "add");
   const size_t n = y.cols;
   each_row(y.rows, n, threads_, [&](size_t r) {
     rows_.scale_add(factor, b.data<float>() + r * n, n, 1, y.data<float>() + r * n);
@@ -149,7 +151,7 @@ void CpuBackend::soft_cap(float cap, const DeviceTensor& x, const DeviceTensor& 
 
 void CpuBackend::fake_quantize(const ActivationQuantArgs& args, const DeviceTensor& x,
                                const DeviceTensor& y) {
-  require_shapes(x.rows == y.rows && x.cols == y.cols, "fake_quantize");
+  require_shapes(is_f32(x) && x.rows == y.rows && x.cols == y.cols, "fake_quantize");
   each_row(x.rows, x.cols, threads_, [&](size_t r) {
     fake_quantize_row(args, x.data<float>() + r * x.cols, x.cols, y.data<float>() + r * x.cols);
   });

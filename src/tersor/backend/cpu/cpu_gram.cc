@@ -27,7 +27,7 @@ memory::desc strided(size_t rows, size_t cols, size_t row_stride, size_t col_str
 }  // namespace
 
 void CpuBackend::syrk(float alpha, const DeviceTensor& x, float beta, const DeviceTensor& h) {
-  require_shapes(h.rows == x.cols && h.cols == x.cols, "syrk");
+  require_shapes(is_f32(x) && h.rows == x.cols && h.cols == x.cols, "syrk");
   if (x.rows == 0) return;
   if (bf16_) {
     gram_bf16(alpha, x, beta, h);

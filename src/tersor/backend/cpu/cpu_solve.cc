@@ -103,7 +103,8 @@ void CpuBackend::transpose(const DeviceTensor& x, const DeviceTensor& y) {
 void CpuBackend::add_squares(const DeviceTensor& x, const DeviceTensor& s) { add_products(x, x, s); }
 
 void CpuBackend::add_products(const DeviceTensor& x, const DeviceTensor& y, const DeviceTensor& s) {
-  require_shapes(x.rows == y.rows && x.cols == y.cols && s.size() == x.cols, "add_products");
+  require_shapes(is_f32(x) && is_f32(y) && x.rows == y.rows && x.cols == y.cols && s.size() == x.cols,
+                 "add_products");
   const SolveKernels* kernels = cpu_solve_kernels();
   if (kernels == nullptr) return ReferenceBackend::add_products(x, y, s);
 #pragma omp parallel for num_threads(threads_) schedule(static) if (x.size() > 16384)
@@ -117,7 +118,7 @@ void CpuBackend::add_products(const DeviceTensor& x, const DeviceTensor& y, cons
 }
 
 void CpuBackend::row_ranges(const DeviceTensor& x, const DeviceTensor& y) {
-  require_shapes(y.rows == x.rows && y.cols == 2 && x.cols > 0, "row_ranges");
+  require_shapes(is_f32(x) && y.rows == x.rows && y.cols == 2 && x.cols > 0, "row_ranges");
   const SolveKernels* kernels = cpu_solve_kernels();
   if (kernels == nullptr) return ReferenceBackend::row_ranges(x, y);
 #pragma omp parallel for num_threads(threads_) schedule(static) if (x.size() > 16384)

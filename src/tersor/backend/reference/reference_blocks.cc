@@ -19,7 +19,7 @@ constexpr double kSqrt2OverPi = 0.79788456080286535588;
 // y[i] = f(x[i]).
 template <typename F>
 void each(const DeviceTensor& x, const DeviceTensor& y, F&& f) {
-  require_shapes(x.rows == y.rows && x.cols == y.cols, "elementwise");
+  require_shapes(is_f32(x) && is_f32(y) && x.rows == y.rows && x.cols == y.cols, "elementwise");
   for (size_t i = 0; i < x.size(); ++i) y.data<float>()[i] = static_cast<float>(f(i, x.data<float>()[i]));
 }
 
@@ -171,13 +171,13 @@ void ReferenceBackend::activate(Activation activation, const DeviceTensor& x, co
 
 void ReferenceBackend::gated(Activation activation, const DeviceTensor& gate, const DeviceTensor& up,
                              const DeviceTensor& y) {
-  require_shapes(up.size() == gate.size(), "gated");
+  require_shapes(is_f32(up) && up.size() == gate.size(), "gated");
   each(gate, y, [&](size_t i, float g) { return activation_value(activation, g) * up.data<float>()[i]; });
 }
 
 void ReferenceBackend::add(const DeviceTensor& a, float factor, const DeviceTensor& b,
                            const DeviceTensor& y) {
-  require_shapes(a.size() == b.size(), "add");
+  require_shapes(is_f32(b) && a.size() == b.size(), "add");
   each(a, y, [&](size_t i, float value) { return value + double{factor} * b.data<float>()[i]; });
 }
 
@@ -214,7 +214,7 @@ void ReferenceBackend::embed(const DeviceTensor& table, const DeviceTensor& ids,
 
 void ReferenceBackend::fake_quantize(const ActivationQuantArgs& args, const DeviceTensor& x,
                                      const DeviceTensor& y) {
-  require_shapes(x.rows == y.rows && x.cols == y.cols, "fake_quantize");
+  require_shapes(is_f32(x) && x.rows == y.rows && x.cols == y.cols, "fake_quantize");
   for (size_t r = 0; r < x.rows; ++r) {
     fake_quantize_row(args, x.data<float>() + r * x.cols, x.cols, y.data<float>() + r * x.cols);
   }
@@ -233,7 +233,7 @@ void ReferenceBackend::route(const RouteArgs& args, const DeviceTensor& logits, 
 }
 
 void ReferenceBackend::gather_rows(const DeviceTensor& x, const DeviceTensor& rows, const DeviceTensor& y) {
-  require_shapes(rows.size() == y.rows && x.cols == y.cols, "gather_rows");
+  require_shapes(is_f32(x) && rows.size() == y.rows && x.cols == y.cols, "gather_rows");
   for (size_t r = 0; r < y.rows; ++r) {
     const auto from = static_cast<size_t>(rows.data<int32_t>()[r]);
     std::memcpy(y.data<float>() + r * y.cols, x.data<float>() + from * x.cols, y.cols * sizeof(float));
@@ -242,7 +242,9 @@ void ReferenceBackend::gather_rows(const DeviceTensor& x, const DeviceTensor& ro
 
 void ReferenceBackend::scatter_add_rows(const DeviceTensor& x, const DeviceTensor& rows,
                                         const DeviceTensor& weights, const DeviceTensor& y) {
-  require_shapes(rows.size() == x.rows && weights.size() == x.rows && x.cols == y.cols, "scatter_add_rows");
+  require_shapes(
+      is_f32(x) && is_f32(y) && rows.size() == x.rows && weights.size() == x.rows && x.cols == y.cols,
+      "scatter_add_rows");
   for (size_t r = 0; r < x.rows; ++r) {
     float* to = y.data<float>() + static_cast<size_t>(rows.data<int32_t>()[r]) * y.cols;
     for (size_t i = 0; i < x.cols; ++i) to[i] += weights.data<float>()[r] * x.data<float>()[r * x.cols + i];

@@ -31,7 +31,8 @@ void ReferenceBackend::set_diagonal(const DeviceTensor& a, const DeviceTensor& d
 void ReferenceBackend::add_squares(const DeviceTensor& x, const DeviceTensor& s) { add_products(x, x, s); }
 
 void ReferenceBackend::add_products(const DeviceTensor& x, const DeviceTensor& y, const DeviceTensor& s) {
-  require_shapes(x.rows == y.rows && x.cols == y.cols && s.size() == x.cols, "add_products");
+  require_shapes(is_f32(x) && is_f32(y) && x.rows == y.rows && x.cols == y.cols && s.size() == x.cols,
+                 "add_products");
   for (size_t c = 0; c < x.cols; ++c) {
     double sum = s.data<float>()[c];
     for (size_t r = 0; r < x.rows; ++r)
@@ -41,7 +42,7 @@ void ReferenceBackend::add_products(const DeviceTensor& x, const DeviceTensor& y
 }
 
 void ReferenceBackend::row_ranges(const DeviceTensor& x, const DeviceTensor& y) {
-  require_shapes(y.rows == x.rows && y.cols == 2 && x.cols > 0, "row_ranges");
+  require_shapes(is_f32(x) && y.rows == x.rows && y.cols == 2 && x.cols > 0, "row_ranges");
   for (size_t r = 0; r < x.rows; ++r) {
     const float* row = x.data<float>() + r * x.cols;
     float* range = y.data<float>() + 2 * r;
