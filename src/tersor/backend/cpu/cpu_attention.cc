@@ -1,5 +1,6 @@
 // Blocked attention with an online softmax (Dao et al. 2022, arXiv 2205.14135): memory does not grow with the
-// square of the sequence.
+// square of the sequence. Many queries in f32 go through kernels of our own, a step of decoding through
+// OpenBLAS.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -7,9 +8,11 @@
 
 #include <cblas.h>
 
+#include "tersor/backend/cpu/attention_kernels.h"
 #include "tersor/backend/cpu/cpu_attention_bf16.h"
 #include "tersor/backend/cpu/cpu_backend.h"
 #include "tersor/backend/operation_shapes.h"
+#include "tersor/base/checked_math.h"
 
 namespace tersor {
 namespace {
@@ -17,9 +20,11 @@ namespace {
 // A block of scores, [queries, keys] f32, is 64 kB: it stays in L2 with the keys and values it came from.
 constexpr size_t kQueryBlock = 64;
 constexpr size_t kKeyBlock = 256;
-// Fewer queries do not pay for packing the keys.
-constexpr size_t kBf16Rows = 16;
+// Fewer queries do not pay for packing the keys, and leave lanes of a vector idle.
+constexpr size_t kBf16Queries = 16;
+constexpr size_t kManyQueries = 32;
 
+// Few queries: through OpenBLAS.
 struct Scratch {
   std::vector<float> scores = std::vector<float>(kQueryBlock * kKeyBlock);
   std::vector<float> largest = std::vector<float>(kQueryBlock);
@@ -87,29 +92,118 @@ struct Problem {
   }
 };
 
+// Many queries of a head, a block of keys at a time.
+class ManyQueries {
+ public:
+  ManyQueries(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k, const DeviceTensor& v,
+              const DeviceTensor& out)
+      : args_(args), q_(q), k_(k), v_(v), out_(out), panel_(args.head_dim * kAttentionQueries) {
+    if (args.value_dim % kValueWidth != 0) values_.resize(kAttentionKeys * value_stride());
+  }
+
+  // Query rows [r0, r0 + nr) of head h, nr up to kAttentionQueries.
+  void run(size_t h, size_t r0, size_t nr) {
+    pack_queries(h, r0, nr);
+    const size_t kv = h / (args_.heads / args_.kv_heads), last = k_.rows - q_.rows + r0 + 1;
+    const size_t end = last + nr - 1, before = args_.window > 0 ? last - std::min(last, args_.window) : 0;
+    // Blocks begin where they do for every query.
+    const size_t begin = before / kAttentionKeys * kAttentionKeys;
+    float* out = out_.data<float>() + r0 * out_.cols + h * args_.value_dim;
+    for (size_t t = begin; t < end; t += kAttentionKeys) {
+      const size_t count = std::min(kAttentionKeys, end - t);
+      const float* values = v_.data<float>() + t * v_.cols + kv * args_.value_dim;
+      cpu_attention_kernels().add_keys({
+          .queries = panel_.data(),
+          .query_count = nr,
+          .keys = k_.data<float>() + t * k_.cols + kv * args_.head_dim,
+          .key_stride = k_.cols,
+          .values = values_.empty() ? values : padded(values, count),
+          .value_stride = values_.empty() ? v_.cols : value_stride(),
+          .count = count,
+          .head_dim = args_.head_dim,
+          .value_dim = args_.value_dim,
+          .seen = static_cast<ptrdiff_t>(last) - static_cast<ptrdiff_t>(t),
+          .window = args_.window,
+          .first = t == begin,
+          .soft_cap = args_.soft_cap,
+          .scores = scores_.data(),
+          .largest = largest_.data(),
+          .total = total_.data(),
+          .out = out,
+          .out_stride = out_.cols,
+      });
+    }
+    for (size_t i = 0; i < nr; ++i) {
+      const float factor = 1.0f / total_[i];
+      for (size_t c = 0; c < args_.value_dim; ++c) out[i * out_.cols + c] *= factor;
+    }
+  }
+
+ private:
+  size_t value_stride() const { return round_up(args_.value_dim, kValueWidth); }
+
+  void pack_queries(size_t h, size_t r0, size_t nr) {
+    if (nr < kAttentionQueries) std::fill(panel_.begin(), panel_.end(), 0.0f);
+    for (size_t i = 0; i < nr; ++i) {
+      const float* query = q_.data<float>() + (r0 + i) * q_.cols + h * args_.head_dim;
+      for (size_t c = 0; c < args_.head_dim; ++c) panel_[c * kAttentionQueries + i] = query[c] * args_.scale;
+    }
+  }
+
+  const float* padded(const float* values, size_t count) {
+    for (size_t t = 0; t < count; ++t)
+      std::copy_n(values + t * v_.cols, args_.value_dim, values_.data() + t * value_stride());
+    return values_.data();
+  }
+
+  const AttentionArgs& args_;
+  const DeviceTensor& q_;
+  const DeviceTensor& k_;
+  const DeviceTensor& v_;
+  const DeviceTensor& out_;
+  std::vector<float> panel_, values_;
+  std::vector<float> scores_ = std::vector<float>(kAttentionKeys * kAttentionQueries);
+  std::vector<float> largest_ = std::vector<float>(kAttentionQueries);
+  std::vector<float> total_ = std::vector<float>(kAttentionQueries);
+};
+
 }  // namespace
 
 void CpuBackend::attention(const AttentionArgs& args, const DeviceTensor& q, const DeviceTensor& k,
                            const DeviceTensor& v, const DeviceTensor& out) {
   require_attention_shapes(args, q, k, v, out);
   // A step of decoding is bound by reading keys and values, which packing them only adds to.
-  if (bf16_ && q.rows >= kBf16Rows && cpu_has_bf16_attention()) {
+  if (bf16_ && q.rows >= kBf16Queries && cpu_has_bf16_attention()) {
     return attention_in_bf16(args, q, k, v, out, threads_, rows_.soft_cap);
   }
-  const Problem problem{args, q, k, v, out, rows_, args.heads / args.kv_heads};
-  const size_t blocks = (q.rows + kQueryBlock - 1) / kQueryBlock;
+  const bool many = q.rows >= kManyQueries;
+  const size_t block = many ? kAttentionQueries : kQueryBlock, blocks = ceil_div(q.rows, block);
+  // f(head, first query row, rows), the blocks that see most keys first; `make` makes a thread's f.
+  const auto each_block = [&](auto&& make) {
   // A step of decoding over a short context is done before a second thread has begun.
-  const bool large = args.heads * q.rows * k.rows > 4096;
-#pragma omp parallel num_threads(threads_) if (large)
-  {
-    Scratch scratch;
-#pragma omp for collapse(2) schedule(dynamic)
-    for (size_t h = 0; h < args.heads; ++h) {
-      for (size_t b = 0; b < blocks; ++b) {
-        const size_t begin = b * kQueryBlock;
-        problem.run(h, begin, std::min(kQueryBlock, q.rows - begin), scratch);
+#pragma omp parallel num_threads(threads_) if (args.heads * q.rows * k.rows > 4096)
+    {
+      auto f = make();
+#pragma omp for schedule(dynamic)
+      for (size_t task = 0; task < args.heads * blocks; ++task) {
+        const size_t begin = (blocks - 1 - task / args.heads) * block;
+        f(task % args.heads, begin, std::min(block, q.rows - begin));
       }
     }
+  };
+  if (many) {
+    each_block([&] {
+      return [queries = ManyQueries(args, q, k, v, out)](size_t h, size_t r0, size_t nr) mutable {
+        queries.run(h, r0, nr);
+      };
+    });
+  } else {
+    const Problem problem{args, q, k, v, out, rows_, args.heads / args.kv_heads};
+    each_block([&] {
+      return [&problem, scratch = Scratch()](size_t h, size_t r0, size_t nr) mutable {
+        problem.run(h, r0, nr, scratch);
+      };
+    });
   }
 }
 
