@@ -36,15 +36,16 @@ void add_mlp_groups(Layer& layer, bool in, const LayerState& state, std::vector<
 
 }  // namespace
 
-DeviceTensor apply_linear(Backend& backend, const Linear& linear, const DeviceTensor& x) {
-  const DeviceTensor y = backend.allocate(DType::kF32, x.rows, linear.weight->out);
-  if (!linear.input_quant) {
-    backend.matmul(x, *linear.weight, linear.bias, y);
-    return y;
-  }
+void apply_linear(Backend& backend, const Linear& linear, const DeviceTensor& x, const DeviceTensor& y) {
+  if (!linear.input_quant) return backend.matmul(x, *linear.weight, linear.bias, y);
   const DeviceTensor quantized = backend.allocate(DType::kF32, x.rows, x.cols);
   backend.fake_quantize(*linear.input_quant, x, quantized);
   backend.matmul(quantized, *linear.weight, linear.bias, y);
+}
+
+DeviceTensor apply_linear(Backend& backend, const Linear& linear, const DeviceTensor& x) {
+  const DeviceTensor y = backend.allocate(DType::kF32, x.rows, linear.weight->out);
+  apply_linear(backend, linear, x, y);
   return y;
 }
 

@@ -81,7 +81,9 @@ void run_stage(Backend& backend, const ModelConfig& model, const Layer& layer, S
 void run_layer(Backend& backend, const ModelConfig& model, const Layer& layer,
                std::span<const RopeTable> ropes, LayerState& state);
 
-// y = linear(x), activation quantization included; allocates y.
+// y = linear(x), activation quantization included.
+void apply_linear(Backend& backend, const Linear& linear, const DeviceTensor& x, const DeviceTensor& y);
+// Allocates y.
 DeviceTensor apply_linear(Backend& backend, const Linear& linear, const DeviceTensor& x);
 // Allocates the result; an absent norm returns x itself.
 DeviceTensor apply_norm(Backend& backend, const NormArgs& args, const Norm& norm, const DeviceTensor& x);

@@ -7,37 +7,34 @@
 namespace tersor {
 namespace {
 
-// What `down` reads, of some rows.
-DeviceTensor mlp_inner_rows(Backend& backend, const ModelConfig& model, const Mlp& mlp,
-                            const DeviceTensor& x) {
+// y = what `down` reads, of some rows.
+void make_inner_rows(Backend& backend, const ModelConfig& model, const Mlp& mlp, const DeviceTensor& x,
+                     const DeviceTensor& y) {
   const Activation activation = model.mlp.activation;
   if (mlp.gate_up) {
     const DeviceTensor both = apply_linear(backend, mlp.gate_up, x);
     const size_t width = both.cols / 2;
-    const DeviceTensor gate = backend.allocate(DType::kF32, x.rows, width);
     const DeviceTensor up = backend.allocate(DType::kF32, x.rows, width);
-    backend.copy_block(both, 0, 0, x.rows, width, gate, 0, 0);
+    backend.copy_block(both, 0, 0, x.rows, width, y, 0, 0);
     backend.copy_block(both, 0, width, x.rows, width, up, 0, 0);
-    backend.gated(activation, gate, up, gate);
-    return gate;
+    backend.gated(activation, y, up, y);
+    return;
+  }
+  if (!mlp.gate) {
+    apply_linear(backend, mlp.up, x, y);
+    backend.activate(activation, y, y);
+    return;
   }
   const DeviceTensor up = apply_linear(backend, mlp.up, x);
-  if (!mlp.gate) {
-    backend.activate(activation, up, up);
-    return up;
-  }
-  const DeviceTensor gate = apply_linear(backend, mlp.gate, x);
-  backend.gated(activation, gate, up, gate);
-  return gate;
+  apply_linear(backend, mlp.gate, x, y);
+  backend.gated(activation, y, up, y);
 }
 
 DeviceTensor mlp_inner(Backend& backend, const ModelConfig& model, const Mlp& mlp, const DeviceTensor& x) {
-  if (x.rows <= kMlpRows) return mlp_inner_rows(backend, model, mlp, x);
   const DeviceTensor inner = backend.allocate(DType::kF32, x.rows, mlp.down.weight->in);
   for (size_t begin = 0; begin < x.rows; begin += kMlpRows) {
     const size_t rows = std::min(kMlpRows, x.rows - begin);
-    const DeviceTensor part = mlp_inner_rows(backend, model, mlp, x.sub_rows(begin, rows));
-    backend.copy_block(part, 0, 0, rows, inner.cols, inner, begin, 0);
+    make_inner_rows(backend, model, mlp, x.sub_rows(begin, rows), inner.sub_rows(begin, rows));
   }
   return inner;
 }
