@@ -32,10 +32,18 @@ std::vector<double> group_losses(const WeightView& rows, size_t group_size, cons
   kernels.dequantize_groups(codes.data(), rows.rows, rows.cols, group_size, spec, scales.data(), nullptr,
                             values.data());
   std::vector<double> losses(scales.size());
+  const size_t groups = rows.cols / group_size;
   visit_weight(rows, [&](const auto& view) {
-    for (size_t i = 0; i < values.size(); ++i) {
-      const double error = double{to_float(view.data[i])} - double{values[i]};
-      losses[i / group_size] += double{costs[i % rows.cols]} * error * error;
+    for (size_t g = 0; g < losses.size(); ++g) {
+      const auto* weights = view.data + g * group_size;
+      const float* rounded = values.data() + g * group_size;
+      const float* cost = costs.data() + g % groups * group_size;
+      double loss = 0;
+      for (size_t i = 0; i < group_size; ++i) {
+        const double error = double{to_float(weights[i])} - double{rounded[i]};
+        loss += double{cost[i]} * error * error;
+      }
+      losses[g] = loss;
     }
   });
   return losses;
