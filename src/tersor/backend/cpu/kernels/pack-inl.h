@@ -138,9 +138,10 @@ void unpack_bits(const uint32_t* words, size_t count, int8_t* codes) {
   const V8 offset = hn::Set(d8, 1u << (kBits - 1));
   const hn::RebindToSigned<D64> di64;
   const auto starts = hn::Mul(hn::Iota(di64, 0), hn::Set(di64, kBits));
+  // Eight bytes are read for each lane, of which the last may need but one: not behind the words.
+  constexpr size_t kRead = (kBytes / 8 - 1) * kBits + 8;
   size_t i = 0;
-  // Eight bytes are read for each lane: the last vector's would end behind the words.
-  for (; i + 2 * kBytes <= count; i += kBytes) {
+  for (; i + kBytes <= count && i / 8 * kBits + kRead <= count * kBits / 8; i += kBytes) {
     const auto* from = reinterpret_cast<const uint64_t*>(bytes + i / 8 * kBits);
     const V8 u = open_all_ranks<kBits>(hn::GatherOffset(D64(), from, starts));
     hn::StoreU(hn::Sub(u, offset), d8, reinterpret_cast<uint8_t*>(codes + i));
