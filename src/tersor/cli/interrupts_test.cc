@@ -10,6 +10,7 @@ namespace {
 TEST(Interrupts, EndTheProcessAndSayHowToGoOn) {
   for (const int signal : {SIGINT, SIGTERM}) {
     const auto interrupted = [signal] {
+      std::signal(signal, SIG_DFL);  // a test that runs in the background inherits SIG_IGN
       const SayHowToGoOn lives;
       std::raise(signal);
     };
@@ -19,6 +20,7 @@ TEST(Interrupts, EndTheProcessAndSayHowToGoOn) {
 
 TEST(Interrupts, SayNothingOutsideOfARun) {
   const auto interrupted = [] {
+    std::signal(SIGINT, SIG_DFL);
     {
       const SayHowToGoOn lived;
     }
