@@ -99,7 +99,7 @@ std::optional<CachedSamples> unpack_samples(std::string_view bytes) {
     const uint64_t length = word(at + i * kWord);
     if (length > (end - ids_at) / sizeof(int32_t)) return std::nullopt;
     std::vector<int32_t> ids(length);
-    std::memcpy(ids.data(), bytes.data() + ids_at, length * sizeof(int32_t));
+    if (length > 0) std::memcpy(ids.data(), bytes.data() + ids_at, length * sizeof(int32_t));
     ids_at += length * sizeof(int32_t);
     out.samples.ids.push_back(std::move(ids));
   }
