@@ -7,6 +7,7 @@ MODEL_SPEED is build/bench/model_speed; bfloat16 is for CPUs with AVX512-BF16 or
 after the other; a ratio is the median of the rounds' own ratios, for a machine's speed may change from minute to minute.
 """
 import argparse
+import os
 import pathlib
 import re
 import statistics
@@ -34,6 +35,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=2048)
     parser.add_argument("--sequences", type=int, default=4)
     args = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
     print("| dtype | prefill, tokens/s | of the GEMM rate | Transformers | ratio | decode, tokens/s | of the read rate | "
           "Transformers | ratio |\n|---|---|---|---|---|---|---|---|---|")
     for dtype in args.dtypes.split(","):
@@ -43,7 +45,7 @@ def main():
             ours.append(figures(output([args.model_speed, args.model, *precision, args.tokens, 0, args.sequences]),
                                 rf"prefill .* {FIGURE} tokens/s", rf"{FIGURE} % of gemm", rf"decode .* {FIGURE} tokens/s",
                                 rf"{FIGURE} % of read", rf"gemm +{FIGURE}", rf"read +{FIGURE}"))
-            theirs.append(figures(output([args.peer, HERE / "transformers_speed.py", args.model, dtype, args.tokens, 2,
+            theirs.append(figures(output([args.peer, HERE / "transformers_speed.py", args.model, dtype, args.tokens, cores,
                                           args.sequences]), rf"prefill {FIGURE}", rf"decode {FIGURE}"))
         median = lambda rows, at: statistics.median(row[at] for row in rows)
         ratio = lambda at, peer: statistics.median(o[at] / t[peer] for o, t in zip(ours, theirs))

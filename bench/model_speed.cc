@@ -19,14 +19,6 @@
 namespace tersor {
 namespace {
 
-// Of a bf16 checkpoint, as the back end keeps it.
-double bytes_per_weight(Backend& backend) {
-  constexpr size_t kSide = 64;
-  const DeviceTensor sample = backend.allocate(DType::kBF16, kSide, kSide);
-  backend.fill_zero(sample);
-  return static_cast<double>(backend.pack(sample)->bytes) / (kSide * kSide);
-}
-
 int run(int argc, char** argv) {
   MatmulPrecision precision = MatmulPrecision::kAuto;
   std::vector<const char*> rest;
@@ -82,7 +74,8 @@ int run(int argc, char** argv) {
   KvCache cache = model.make_cache(1024);
   model.step(std::span(ids).first(std::min<size_t>(64, tokens)), cache);
   const double step = fastest(30, [&] { model.step(std::span(ids).first(1), cache); });
-  const double bytes = (weights + head) * bytes_per_weight(*backend);
+  const double bytes =
+      (weights + head) * static_cast<double>(packed_bytes_per_weight(*backend, DType::kBF16));
   std::printf("read     %8.1f GB/s\n", memory / 1e9);
   std::printf("decode   %8.1f GB/s, %.1f tokens/s, %.0f %% of read\n", bytes / step / 1e9, 1 / step,
               100 * bytes / step / memory);

@@ -24,16 +24,23 @@ inline double fastest(int rounds, F&& f) {
   return best;
 }
 
+// Normally distributed.
+inline DeviceTensor random_matrix(Backend& backend, size_t rows, size_t cols, uint32_t seed,
+                                  float deviation) {
+  std::vector<float> values(rows * cols);
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, deviation);
+  for (float& v : values) v = normal(random);
+  const DeviceTensor matrix = backend.allocate(DType::kF32, rows, cols);
+  backend.copy_in(matrix, values.data());
+  return matrix;
+}
+
 // Operations per second of one large product, as the back end makes it: the median of two seconds, for the
 // fastest moment of a machine that is shared says nothing of what a long run can reach.
 inline double gemm_rate(Backend& backend) {
   const size_t n = 2048;
-  std::vector<float> values(n * n);
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  for (float& v : values) v = normal(random);
-  const DeviceTensor x = backend.allocate(DType::kF32, n, n), y = backend.allocate(DType::kF32, n, n);
-  backend.copy_in(x, values.data());
+  const DeviceTensor x = random_matrix(backend, n, n, 1, 1), y = backend.allocate(DType::kF32, n, n);
   const auto weight = backend.pack(x);
   backend.matmul(x, *weight, {}, y);
   std::vector<double> seconds;

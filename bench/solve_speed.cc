@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <random>
+#include <optional>
 #include <vector>
 
 #include "rates.h"
@@ -20,20 +20,9 @@ namespace {
 
 constexpr size_t kGroup = 128, kTokens = 2048;
 
-DeviceTensor random_matrix(Backend& backend, size_t rows, size_t cols, uint32_t seed, float deviation) {
-  std::vector<float> values(rows * cols);
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, deviation);
-  for (float& v : values) v = normal(random);
-  const DeviceTensor matrix = backend.allocate(DType::kF32, rows, cols);
-  backend.copy_in(matrix, values.data());
-  return matrix;
-}
-
-// As activations have it: a few channels hundreds of times stronger than the others.
+// Of inputs that have nothing to do with each other: what they are does not change the time.
 DeviceTensor random_hessian(Backend& backend, size_t in) {
   const DeviceTensor x = random_matrix(backend, kTokens, in, 1, 1), h = backend.allocate(DType::kF32, in, in);
-  backend.fill_zero(h);
   backend.gemm(2.0f / kTokens, x, true, x, false, 0, h);
   return h;
 }

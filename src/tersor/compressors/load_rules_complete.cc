@@ -19,27 +19,6 @@ namespace {
 
 constexpr const char* kDownload = "the checkpoint is incomplete: download it again, or save the model anew";
 
-bool is_number(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-// "model.layers.", "1", "self_attn.q_proj" of "model.layers.1.self_attn.q_proj"; no index where no list of
-// layers holds the module.
-struct LayerName {
-  std::string_view list, index, tail;
-};
-LayerName layer_of(std::string_view name) {
-  for (const std::string_view list : {"layers.", "blocks.", "h."}) {
-    size_t at = name.find(list);
-    while (at != std::string_view::npos && at > 0 && name[at - 1] != '.') at = name.find(list, at + 1);
-    if (at == std::string_view::npos) continue;
-    const size_t begin = at + list.size(), end = name.find('.', begin);
-    if (end == std::string_view::npos || !is_number(name.substr(begin, end - begin))) continue;
-    return {name.substr(0, begin), name.substr(begin, end - begin), name.substr(end + 1)};
-  }
-  return {};
-}
-
 // "self_attn" and "q_proj" of "self_attn.q_proj".
 std::pair<std::string_view, std::string_view> split_leaf(std::string_view tail) {
   const size_t dot = tail.rfind('.');

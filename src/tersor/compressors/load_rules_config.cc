@@ -74,16 +74,6 @@ std::optional<Expected> expected_of(std::string_view name, const ConfigSizes& c)
   return std::nullopt;
 }
 
-// "self_attn.q_proj" of "model.layers.0.self_attn.q_proj", "lm_head" of "lm_head"; empty for what is neither
-// in a layer nor beside them.
-std::string_view name_in_layer(std::string_view name) {
-  constexpr std::string_view kList = "layers.";
-  const size_t list = name.find(kList);
-  if (list == std::string_view::npos) return name.substr(name.rfind('.') + 1);
-  const size_t dot = name.find('.', list + kList.size());
-  return dot == std::string_view::npos ? std::string_view() : name.substr(dot + 1);
-}
-
 }  // namespace
 
 std::vector<Breach> check_config_sizes(const LoadView& view) {
@@ -93,7 +83,8 @@ std::vector<Breach> check_config_sizes(const LoadView& view) {
   for (size_t i = 0; i < view.modules.size(); ++i) {
     const ViewedModule& m = view.modules[i];
     if (m.mixture >= 0 || is_tower(m.module->name)) continue;
-    const auto expected = expected_of(name_in_layer(m.module->name), config);
+    const LayerName layer = layer_of(m.module->name);
+    const auto expected = expected_of(layer.index.empty() ? m.leaf : layer.tail, config);
     if (!expected) continue;
     for (const auto& [side, size, what] : {std::tuple(&expected->out, m.module->out, "rows"),
                                            std::tuple(&expected->in, m.module->in, "columns")}) {

@@ -41,10 +41,6 @@ Leaf describe_leaf(std::string_view leaf) {
   return result;
 }
 
-bool is_number(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
 // "model.layers.0.mlp.experts" and "3" of "model.layers.0.mlp.experts.3"; empty when this is no expert.
 struct ExpertName {
   std::string_view mixture, number;
@@ -57,6 +53,7 @@ ExpertName expert_of(std::string_view parent) {
   return experts ? ExpertName{mixture, parent.substr(dot + 1)} : ExpertName{};
 }
 
+// model_type of those that is_known_family() takes.
 constexpr std::string_view kAlikeLayers[] = {
     "cohere2",    "deepseek_v2",     "deepseek_v3", "gemma2", "gemma3_text", "glm4_moe", "granite",
     "llama",      "mistral",         "mixtral",     "olmo2",  "olmoe",       "phi3",     "qwen2",
@@ -123,12 +120,28 @@ uint64_t unsigned_at(const Json& object, const char* key) {
   return static_cast<uint64_t>(std::max<int64_t>(0, found->get<int64_t>()));
 }
 
-// Not what others make of one: an embedder without lm_head, the draft of a
-// speculative decoder without embeddings.
+// Not what others make of one: an embedder without lm_head, the draft of a speculative decoder without
+// embeddings.
 bool is_known_family(const LoadView& view) {
   const bool whole = view.architecture.empty() || view.architecture.ends_with("ForCausalLM") ||
                      view.architecture.ends_with("ForConditionalGeneration");
   return whole && std::ranges::find(kAlikeLayers, view.model_type) != std::end(kAlikeLayers);
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+LayerName layer_of(std::string_view name) {
+  for (const std::string_view list : {"layers.", "blocks.", "h."}) {
+    size_t at = name.find(list);
+    while (at != std::string_view::npos && at > 0 && name[at - 1] != '.') at = name.find(list, at + 1);
+    if (at == std::string_view::npos) continue;
+    const size_t begin = at + list.size(), end = name.find('.', begin);
+    if (end == std::string_view::npos || !is_number(name.substr(begin, end - begin))) continue;
+    return {name.substr(0, begin), name.substr(begin, end - begin), name.substr(end + 1)};
+  }
+  return {};
 }
 
 bool is_multipart(const Json& config) {

@@ -94,6 +94,16 @@ bool is_known_family(const LoadView& view);
 // Whether the module is of a part that sees images or sound.
 bool is_tower(std::string_view name);
 
+// Whether it is made of digits: the part of a name that counts layers or experts.
+bool is_number(std::string_view text);
+
+// "model.layers.", "1", "self_attn.q_proj" of "model.layers.1.self_attn.q_proj"; no index where no list of
+// layers holds the module.
+struct LayerName {
+  std::string_view list, index, tail;
+};
+LayerName layer_of(std::string_view name);
+
 // Equal in all that a reader computes with: weights, activations, format; not targets, not observers.
 bool same_numbers(const QuantizationScheme& a, const QuantizationScheme& b);
 

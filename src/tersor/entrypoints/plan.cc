@@ -102,7 +102,6 @@ std::vector<std::string> data_flags(const CalibrationSettings& given) {
       {"--no-propagate-error", !given.propagate_error},
       {"--state-dtype", given.state_dtype != none.state_dtype},
       {"--least-expert-tokens", given.least_expert_tokens != none.least_expert_tokens},
-      {"--calibrate-all-experts", given.calibrate_all_experts},
   };
   std::vector<std::string> names;
   for (const auto& [flag, was_given] : flags) {

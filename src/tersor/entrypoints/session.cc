@@ -27,8 +27,7 @@ Recipe recipe_of(const CompressionRequest& request) {
         request.positive_scales) {
       throw usage_error(
           "`--targets`, `--ignore`, `--observer`, `--method`, `--asymmetric-calibration`, "
-          "`--positive-scales` "
-          "and `--kv-cache` belong to `--scheme`, not to `--recipe`",
+          "`--positive-scales` and `--kv-cache` belong to `--scheme`, not to `--recipe`",
           "write them into the recipe");
     }
     std::error_code error;

@@ -105,7 +105,7 @@ class WeightVerification {
 
   bool has_either_sign(size_t module) const {
     const auto& gptq = plan_.decisions[module].gptq;
-    return gptq && gptq->signed_scales && takes_signed_scales(scheme_of(module));
+    return gptq && takes_signed_scales(scheme_of(module), *gptq);
   }
 
   void work(size_t index, Worker& worker) {

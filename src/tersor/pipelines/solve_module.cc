@@ -7,6 +7,7 @@
 
 #include "tersor/base/error.h"
 #include "tersor/compressors/compressor.h"
+#include "tersor/compressors/weight_layout.h"
 #include "tersor/modifiers/gptq/signed_scales.h"
 #include "tersor/pipelines/storable.h"
 #include "tersor/pipelines/work_items.h"
@@ -101,10 +102,10 @@ DeviceTensor dequantized(Backend& backend, const QuantizationScheme& scheme, con
 void store_signs(const QuantizationScheme& scheme, const SourceModule& m,
                  const std::vector<std::byte>& weight, std::span<const float> costs, ThreadPool& pool,
                  StoredWeight& stored) {
-  constexpr size_t kScales = 1;
+  constexpr size_t kScales = WeightLayout::kScales;
   const QuantizationArgs& args = *scheme.weights;
-  const uint64_t groups = args.group_size ? m.in() / static_cast<uint64_t>(*args.group_size) : 1;
-  const uint64_t row_bytes = groups * dtype_size(stored.tensors[kScales].dtype);
+  const uint64_t row_bytes = stored.bytes[kScales].size() / m.out();
+  const uint64_t groups = row_bytes / dtype_size(stored.tensors[kScales].dtype);
   each_block(pool, m, scheme, [&](uint64_t row, uint64_t count, size_t) {
     const std::span<std::byte> bytes =
         std::span(stored.bytes[kScales]).subspan(row * row_bytes, count * row_bytes);
@@ -253,7 +254,7 @@ SolvedModule ModuleSolver::solve(size_t m, uint32_t item, const InputStatistics&
     backend_.add(original, -1, solved.weight, solved.weight);
     solved.statistics.rounding_output_error = output_error(backend_, guide.hessian, solved.weight);
     solved.weight = {};
-    if (decision.gptq->signed_scales && takes_signed_scales(scheme))
+    if (takes_signed_scales(scheme, *decision.gptq))
       store_signs(scheme, module, weight, observation.importance, pool_, stored);
     GptqResult result = gptq_quantize(
         backend_, guide.shift ? shifted(backend_, original, guide.shift) : original, *guide.factor,

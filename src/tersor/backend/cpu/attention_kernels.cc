@@ -31,9 +31,7 @@ HWY_EXPORT(AttentionTable);
 const AttentionKernels& cpu_attention_kernels() { return HWY_DYNAMIC_DISPATCH(AttentionTable)(); }
 
 std::vector<const AttentionKernels*> supported_attention_kernels() {
-  std::vector<const AttentionKernels*> tables;
-  each_supported_target([&] { tables.push_back(&cpu_attention_kernels()); });
-  return tables;
+  return tables_of_targets(cpu_attention_kernels);
 }
 
 }  // namespace tersor

@@ -2,22 +2,14 @@
 #include "tersor/backend/cpu/attention_kernels.h"
 
 #include <cmath>
-#include <random>
 
+#include "random_values.h"
 #include <gtest/gtest.h>
 
 #include "tersor/backend/backend.h"
 
 namespace tersor {
 namespace {
-
-std::vector<float> normal(size_t n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> distribution;
-  std::vector<float> values(n);
-  for (float& v : values) v = distribution(random);
-  return values;
-}
 
 constexpr size_t kDim = 24, kValues = 64;
 
@@ -47,7 +39,8 @@ std::vector<double> attend(const Case& c, size_t i, const std::vector<float>& q,
 TEST(AttentionKernelsTest, BlocksOfKeysAddUpOnEveryTarget) {
   for (const Case& c : {Case{50, 600, 0, 0}, Case{64, 530, 70, 0}, Case{5, 300, 0, 2}, Case{64, 64, 1, 0},
                         Case{33, 257, 290, 0}}) {
-    const auto q = normal(c.queries * kDim, 1), k = normal(c.keys * kDim, 2), v = normal(c.keys * kValues, 3);
+    const auto q = normal_values(c.queries * kDim, 1), k = normal_values(c.keys * kDim, 2),
+               v = normal_values(c.keys * kValues, 3);
     std::vector<float> panel(kDim * kAttentionQueries);
     for (size_t i = 0; i < c.queries; ++i) {
       for (size_t j = 0; j < kDim; ++j) panel[j * kAttentionQueries + i] = q[i * kDim + j];
@@ -89,7 +82,8 @@ TEST(AttentionKernelsTest, BlocksOfKeysAddUpOnEveryTarget) {
 // Neither the number of threads nor which queries are asked for beside it changes a bit of one.
 TEST(AttentionKernelsTest, BitsDependOnTheQueryAlone) {
   const size_t rows = 150, keys = 400, heads = 3, dim = 40;
-  const auto q = normal(rows * heads * dim, 1), k = normal(keys * dim, 2), v = normal(keys * dim, 3);
+  const auto q = normal_values(rows * heads * dim, 1), k = normal_values(keys * dim, 2),
+             v = normal_values(keys * dim, 3);
 #ifdef __SANITIZE_THREAD__  // GCC's does not see libgomp's barriers
   const std::vector<size_t> thread_counts = {1};
 #else

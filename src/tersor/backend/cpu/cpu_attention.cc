@@ -17,18 +17,15 @@
 namespace tersor {
 namespace {
 
-// A block of scores, [queries, keys] f32, is 64 kB: it stays in L2 with the keys and values it came from.
-constexpr size_t kQueryBlock = 64;
-constexpr size_t kKeyBlock = 256;
 // Fewer queries do not pay for packing the keys, and leave lanes of a vector idle.
 constexpr size_t kBf16Queries = 16;
 constexpr size_t kManyQueries = 32;
 
 // Few queries: through OpenBLAS.
 struct Scratch {
-  std::vector<float> scores = std::vector<float>(kQueryBlock * kKeyBlock);
-  std::vector<float> largest = std::vector<float>(kQueryBlock);
-  std::vector<float> total = std::vector<float>(kQueryBlock);
+  std::vector<float> scores = std::vector<float>(kManyQueries * kAttentionKeys);
+  std::vector<float> largest = std::vector<float>(kManyQueries);
+  std::vector<float> total = std::vector<float>(kManyQueries);
 };
 
 struct Problem {
@@ -53,10 +50,10 @@ struct Problem {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count(nr), count(nt), count(args.head_dim),
                 args.scale, q.data<float>() + r0 * q.cols + h * args.head_dim, width(q),
                 k.data<float>() + t0 * k.cols + h / share * args.head_dim, width(k), 0.0f, s.scores.data(),
-                count(kKeyBlock));
+                count(kAttentionKeys));
     float* to = out.data<float>() + r0 * out.cols + h * args.value_dim;
     for (size_t i = 0; i < nr; ++i) {
-      float* row = s.scores.data() + i * kKeyBlock;
+      float* row = s.scores.data() + i * kAttentionKeys;
       const size_t begin = std::clamp(first(r0 + i), t0, t0 + nt) - t0;
       const size_t end = std::clamp(last(r0 + i), t0, t0 + nt) - t0;
       std::fill(row, row + begin, 0.0f);
@@ -74,8 +71,8 @@ struct Problem {
       s.total[i] += sum;
     }
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count(nr), count(args.value_dim), count(nt), 1.0f,
-                s.scores.data(), count(kKeyBlock), v.data<float>() + t0 * v.cols + h / share * args.value_dim,
-                width(v), 1.0f, to, width(out));
+                s.scores.data(), count(kAttentionKeys),
+                v.data<float>() + t0 * v.cols + h / share * args.value_dim, width(v), 1.0f, to, width(out));
   }
 
   void run(size_t h, size_t r0, size_t nr, Scratch& s) const {
@@ -84,8 +81,8 @@ struct Problem {
     float* to = out.data<float>() + r0 * out.cols + h * args.value_dim;
     for (size_t i = 0; i < nr; ++i) std::fill_n(to + i * out.cols, args.value_dim, 0.0f);
     const size_t end = last(r0 + nr - 1);
-    for (size_t t = first(r0); t < end; t += kKeyBlock)
-      add_keys(h, r0, nr, t, std::min(kKeyBlock, end - t), s);
+    for (size_t t = first(r0); t < end; t += kAttentionKeys)
+      add_keys(h, r0, nr, t, std::min(kAttentionKeys, end - t), s);
     for (size_t i = 0; i < nr; ++i) {
       rows.scale_add(0, to + i * out.cols, args.value_dim, 1.0f / s.total[i], to + i * out.cols);
     }
@@ -177,17 +174,18 @@ void CpuBackend::attention(const AttentionArgs& args, const DeviceTensor& q, con
     return attention_in_bf16(args, q, k, v, out, threads_, rows_.soft_cap);
   }
   const bool many = q.rows >= kManyQueries;
-  const size_t block = many ? kAttentionQueries : kQueryBlock, blocks = ceil_div(q.rows, block);
+  const size_t blocks = ceil_div(q.rows, kAttentionQueries);
+  // A step of decoding over a short context is done before a second thread has begun.
+  const bool large = args.heads * q.rows * k.rows > 4096;
   // f(head, first query row, rows), the blocks that see most keys first; `make` makes a thread's f.
   const auto each_block = [&](auto&& make) {
-  // A step of decoding over a short context is done before a second thread has begun.
-#pragma omp parallel num_threads(threads_) if (args.heads * q.rows * k.rows > 4096)
+#pragma omp parallel num_threads(threads_) if (large)
     {
       auto f = make();
 #pragma omp for schedule(dynamic)
       for (size_t task = 0; task < args.heads * blocks; ++task) {
-        const size_t begin = (blocks - 1 - task / args.heads) * block;
-        f(task % args.heads, begin, std::min(block, q.rows - begin));
+        const size_t begin = (blocks - 1 - task / args.heads) * kAttentionQueries;
+        f(task % args.heads, begin, std::min(kAttentionQueries, q.rows - begin));
       }
     }
   };

@@ -2,8 +2,8 @@
 #include "tersor/backend/cpu/cpu_bf16_weight.h"
 
 #include <cmath>
-#include <random>
 
+#include "random_values.h"
 #include <gtest/gtest.h>
 
 #include "tersor/backend/cpu/weight_kernels.h"
@@ -12,17 +12,9 @@
 namespace tersor {
 namespace {
 
-std::vector<float> normal(size_t n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> distribution;
-  std::vector<float> values(n);
-  for (float& v : values) v = distribution(random);
-  return values;
-}
-
 std::vector<uint16_t> bf16_normal(size_t n, unsigned seed) {
   std::vector<uint16_t> bits;
-  for (const float v : normal(n, seed)) bits.push_back(bfloat16_from(v).bits);
+  for (const float v : normal_values(n, seed)) bits.push_back(bfloat16_from(v).bits);
   return bits;
 }
 
@@ -44,13 +36,13 @@ TEST(Bf16WeightTest, TakesTwoBytesAWeight) {
   const auto bits = bf16_normal(70 * 50, 1);
   EXPECT_EQ(backend->pack(put(*backend, DType::kBF16, bits.data(), 70, 50))->bytes, 2 * 50 * 128);
   // What bf16 may not hold stays f32.
-  const auto values = normal(64 * 64, 1);
+  const auto values = normal_values(64 * 64, 1);
   EXPECT_GE(backend->pack(put(*backend, DType::kF32, values.data(), 64, 64))->bytes, 4 * 64 * 64);
 }
 
 TEST(Bf16WeightTest, EveryElementIsOneChainForAnyNumberOfRowsAndThreads) {
   const size_t out = 201, in = 1030, rows = 401;
-  const auto x = normal(rows * in, 2);
+  const auto x = normal_values(rows * in, 2);
   const auto w = bf16_normal(out * in, 3);
 #ifdef __SANITIZE_THREAD__  // GCC's does not see libgomp's barriers
   const std::vector<size_t> thread_counts = {1};
@@ -91,7 +83,7 @@ TEST(Bf16WeightTest, KernelsOfEveryInstructionSetGiveTheSameChain) {
     const std::string name = kernels->name;
     const bool fused = name.starts_with("AVX");
     for (const size_t rows : {1, 2, 3, 6, 7, 12, 13, 20}) {
-      const auto x = normal(rows * in, 5);
+      const auto x = normal_values(rows * in, 5);
       for (const size_t first : {0, 32}) {
         for (const size_t outputs : {1, 17, 31, 32, 33, 63, 64}) {
           if (first + outputs > kBlockOutputs) continue;

@@ -2,6 +2,8 @@
 // foreach_target.h: Highway decides on its targets once.
 #pragma once
 
+#include <vector>
+
 #include "hwy/targets.h"
 
 namespace tersor {
@@ -15,6 +17,14 @@ void each_supported_target(F&& f) {
     f();
   }
   hwy::SetSupportedTargetsForTest(0);
+}
+
+// What `chosen` gives for each.
+template <typename Table>
+std::vector<const Table*> tables_of_targets(const Table& (*chosen)()) {
+  std::vector<const Table*> tables;
+  each_supported_target([&] { tables.push_back(&chosen()); });
+  return tables;
 }
 
 }  // namespace tersor

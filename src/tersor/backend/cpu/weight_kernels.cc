@@ -30,11 +30,7 @@ HWY_EXPORT(WeightTable);
 
 const WeightKernels& cpu_weight_kernels() { return HWY_DYNAMIC_DISPATCH(WeightTable)(); }
 
-std::vector<const WeightKernels*> supported_weight_kernels() {
-  std::vector<const WeightKernels*> tables;
-  each_supported_target([&] { tables.push_back(&cpu_weight_kernels()); });
-  return tables;
-}
+std::vector<const WeightKernels*> supported_weight_kernels() { return tables_of_targets(cpu_weight_kernels); }
 
 }  // namespace tersor
 #endif

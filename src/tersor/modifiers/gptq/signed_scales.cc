@@ -51,10 +51,10 @@ std::vector<double> group_losses(const WeightView& rows, size_t group_size, cons
 
 }  // namespace
 
-bool takes_signed_scales(const QuantizationScheme& scheme) {
+bool takes_signed_scales(const QuantizationScheme& scheme, const GptqParameters& parameters) {
   const auto& w = scheme.weights;
-  return w && w->type == QuantizationType::kInt && w->symmetric && w->num_bits <= kMostBits &&
-         w->observer == "imatrix_mse" && !scheme.input_activations &&
+  return parameters.signed_scales && w && w->type == QuantizationType::kInt && w->symmetric &&
+         w->num_bits <= kMostBits && w->observer == "imatrix_mse" && !scheme.input_activations &&
          (w->strategy == Strategy::kGroup || w->strategy == Strategy::kChannel);
 }
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 #include <vector>
 
+#include "random_values.h"
 #include <gtest/gtest.h>
 
 #include "tersor/quantization/observer.h"
@@ -33,11 +33,7 @@ struct Weight {
 };
 
 Weight random_weight(size_t rows, size_t cols, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  Weight w{rows, cols, std::vector<float>(rows * cols)};
-  for (float& v : w.values) v = normal(random);
-  return w;
+  return {rows, cols, normal_values(rows * cols, seed)};
 }
 
 std::vector<float> positive_scales(const QuantizationArgs& args, const Weight& w,
@@ -119,11 +115,11 @@ TEST(SignedScales, ZerosAndUnweighedGroupsKeepTheirs) {
 TEST(SignedScales, AreForWeightOnlyIntsOfFewBits) {
   QuantizationScheme scheme;
   scheme.weights = args_of(4, 128);
-  EXPECT_TRUE(takes_signed_scales(scheme));
+  EXPECT_TRUE(takes_signed_scales(scheme, {}));
   const auto without = [&](auto change) {
     QuantizationScheme other = scheme;
     change(other);
-    return takes_signed_scales(other);
+    return takes_signed_scales(other, {});
   };
   EXPECT_FALSE(without([](auto& s) { s.weights->num_bits = 8; }));
   EXPECT_FALSE(without([](auto& s) { s.weights->symmetric = false; }));
@@ -132,6 +128,7 @@ TEST(SignedScales, AreForWeightOnlyIntsOfFewBits) {
   EXPECT_FALSE(without([](auto& s) { s.weights->strategy = Strategy::kBlock; }));
   EXPECT_FALSE(without([](auto& s) { s.input_activations = args_of(8, -1); }));
   EXPECT_FALSE(without([](auto& s) { s.weights.reset(); }));
+  EXPECT_FALSE(takes_signed_scales(scheme, {.signed_scales = false}));
 }
 
 }  // namespace
